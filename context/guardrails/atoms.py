@@ -76,6 +76,9 @@ _LED = re.compile(
 )
 _LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|before) $")
 _OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
+_OF_A_MONTH = re.compile(r"(?<!\w)(?:dias?|el) $")  # "el 15 es festivo"
+_UNTIL = frozenset(("ate", "hasta", "to", "till", "until"))
+_BETWEEN = ("between ", "entre ", "entre as ", "entre las ")
 _OPENED = re.compile(r"(?:[\d.m] ?[-\u2013] ?|[ap]m to )$")
 _GOES_ON = re.compile(r" ?[^\W_]|-")
 # "Nesses dois", "the two": what they are was said before, not the unit of the number before them.
@@ -87,9 +90,12 @@ _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
 _NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_]+)*(?!\w)")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
+_OPENS = re.compile(
+    r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|\u2190-\u2bff\U0001f000-\U0001faff]"
+)
 _HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*, $")  # "6 minutos até a Rua das Flores, 120"
 _SHORTEST_UNIT = 3
+_LAST_FREE_ORDINAL = 10
 _FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
@@ -244,7 +250,11 @@ class _Reading:
 
     def _unreadable(self) -> Iterator[Atom]:
         for match in _SPELLED.finditer(self.rest):
-            if sum(map(str.isalpha, match[0])) >= _FEWEST_SPELLED:
+            written = self.sentence[match.start() : match.end()]
+            letters = [
+                one for one in written if one.isalpha() and not (one in "aeoyu" and any(map(str.isupper, written)))
+            ]
+            if len(letters) >= _FEWEST_SPELLED:
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
         if not _ELSEWHERE.search(self.sentence):
             return
@@ -350,7 +360,9 @@ class _Reading:
                 minutes = int(match["h"]) * 60 + int(match["m"])
                 yield self._time(*match.span(), _minutes(minutes, None, exact=match["h"].startswith("0")))
         for match in self.words.noon_pattern.finditer(self.rest):
-            yield self._time(match.start(), match.end(), frozenset((NOON if match["noon"] else MIDNIGHT,)))
+            past = self.words.half_hour_pattern.match(self.rest, match.end())
+            moment = (NOON if match["noon"] else MIDNIGHT) + (30 if past else 0)
+            yield self._time(match.start(), past.end() if past else match.end(), frozenset((moment % DAY or DAY,)))
         for match in _CLOCK.finditer(self.rest):
             hour = int(match["h"] or match["hm"] or match["c"] or match["d"])
             minute = int(match["m"] or match["cm"] or match["dm"] or 0)
@@ -381,13 +393,10 @@ class _Reading:
                 and (month := self._month_beside(_Number(*match.span(), _canonical(glued[1]), spoken=False)))
             ):
                 yield self._atom(Kind.DATE, f"{_canonical(glued[1])}/{month}", *match.span())
-            elif (
-                glued
-                and glued[2] in _ORDINAL
-                and float(_canonical(glued[1])) <= 10
-                and self.sentence[match.end() - 1].islower()
-            ):
+            elif glued and glued[2] in (*_ORDINAL, "s") and self.sentence[match.end() - 1].islower():
                 self._take(*match.span())
+                if glued[2] == "s" or float(_canonical(glued[1])) > _LAST_FREE_ORDINAL:  # "under-8s", "her 40th"
+                    yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], direct=False)
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
 
@@ -412,6 +421,8 @@ class _Reading:
         """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
         if number.value not in ("0", "1"):
             return self.rest[number.start : number.end] not in self.homographs
+        if self.rest.endswith(tuple(PAST), 0, number.start):
+            return True
         after = _AFTER.match(self.rest, number.end)
         word = after[1] if after else None
         if word is None or (number.value == "0" and number.end - number.start <= 2):
@@ -452,7 +463,7 @@ class _Reading:
 
     def _may_be_hour(self, number: _Number, *, scheduled: bool) -> bool:
         """Whether a number is small enough and counts nothing, or counts hours where days are named."""
-        if not number.value.isdigit() or int(number.value) > 24:
+        if not number.value.isdigit() or int(number.value) > 24 or _OF_A_MONTH.search(self.rest, 0, number.start):
             return False
         following = _AFTER.match(self.rest, number.end)
         hours = following is not None and self.words.measures(following[1] or "") == _CLOCK_HOURS
@@ -470,8 +481,17 @@ class _Reading:
     def _pairs(self, first: _Number, second: _Number, *, scheduled: bool) -> bool:
         gap = self.rest[first.end : second.start]
         near = len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap)
-        listed = gap.strip() in self.words.joins and not self.rest.endswith(("between ", "entre "), 0, first.start)
-        return near and (scheduled or not listed) and self._may_be_hour(second, scheduled=scheduled)
+        return (
+            near
+            and (scheduled or not self._are_listed(first.start, gap))
+            and self._may_be_hour(second, scheduled=scheduled)
+        )
+
+    def _are_listed(self, start: int, gap: str) -> bool:
+        """Whether what is between two hours joins them in a list: "10 and 11", not "between 10 and 11"."""
+        words = gap.split()
+        joined = bool(words) and words[0] in self.words.joins and _UNTIL.isdisjoint(words)
+        return joined and not self.rest.endswith(_BETWEEN, 0, start)
 
     def _ends_clause(self, number: _Number) -> bool:
         """Whether a number is between a small word and the end of a clause or another such: "às 8.", "from nine on"."""
@@ -487,6 +507,7 @@ class _Reading:
                 continue
             gap = self.rest[first.end : second.start] if second else ":"
             ranged = len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
+            ranged = ranged and not self._are_listed(first.start, gap)
             last = second if second and ranged else first
             last_end = last.end
             closes = last.minutes if last is not first else frozenset[int]()
@@ -527,11 +548,24 @@ class _Reading:
                 continue
             before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
             label = (self.words.stems(before[1]) if before else frozenset()) | beside
+            if _OF_A_MONTH.search(self.rest, 0, number.start):
+                label |= frozenset(("duration-day",))
+            if self.rest.endswith(("under-", "over-"), 0, number.start):
+                units = all_units = frozenset()
             aged = not all_units and (before[1] in AGES if before else aged and bool(beside))
             if aged:
                 units = all_units = frozenset(("duration-year",))
             followed = self._is_followed(number)
-            yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
+            yield Atom(
+                Kind.COUNT,
+                number.value,
+                text,
+                all_units,
+                units,
+                label,
+                direct=followed and bool(units),
+                spoken=number.spoken,
+            )
 
     def _are_paired(self, first: _Number, second: _Number) -> bool:
         """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""

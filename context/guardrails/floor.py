@@ -36,7 +36,15 @@ _ANY_PEOPLE, _AGE, _A_DAY = (
 # Services and holidays that belong to no institution, and say nothing about one.
 _EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "easter", "carnival"))
 _EVERYWHERE |= frozenset(("natal", "pascoa", "carnaval", "navidad", "pascua"))
-_DIGITS = re.compile(r"\d+")
+_DIGITS, _NUMERALS = re.compile(r"\d+"), re.compile(r"\d+(?:[.,]\d+)?|\d+")
+# A rate: "8 salgados e 4 docinhos por pessoa", "10 slices per kilo", "50 of each".
+_RATE = re.compile(
+    r"(?<![\w.,])(\d+(?:[.,]\d+)?)"
+    r"(?= (?:[^\W_]+ ){1,4}?(?:por|per|cada|each|every)(?!\w| (?:favor|exemplo|volta|isso)))"
+)
+_TOTAL = re.compile(r"(?<!\w)(?:tota[il]s?|ao todo|no todo|in all|altogether|en conjunto)(?!\w)")
+_LISTED = re.compile(r": | (?:sao|son|are|seriam|serian) ")
+_ITEMS = (r"; ", r", (?:e |y |and |o |ou |or )?| e | y | and | o | ou | or ")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -75,6 +83,7 @@ class _Facts:
     counts: dict[str, list[Atom]] = field(default_factory=dict)
     hours: list[Atom] = field(default_factory=list)
     counted: set[str] = field(default_factory=set)
+    rates: set[float] = field(default_factory=set)
 
     def add(self, atoms: Iterable[Atom]) -> None:
         for atom in atoms:
@@ -102,6 +111,7 @@ class _Person:
     text: str
     words: frozenset[str]
     numbers: frozenset[str]
+    own: Sequence[float]
     shares: frozenset[str]
     scripts: frozenset[str]
 
@@ -154,25 +164,40 @@ class Floor:
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
         spoken = likely_language(person.text)
+        before = list[str]()
         for number, (sentence, says, cited) in enumerate(said):
             language = likely_language(sentence) or spoken or self._words.language
             foreign = base_language(language) != base_language(self._words.language) or self._reader.is_foreign(
                 sentence
             )
-            found += self._findings(
-                sentence, number, says, cited, self._reckoning(person, sentence, cited), foreign=foreign
-            )
+            reckoned = self._reckoned(person, sentence, cited, before)
+            before += (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
+            found += self._findings(sentence, number, says, cited, reckoned, foreign=foreign)
         return self._explained(found)
 
-    def _reckoning(self, person: _Person, sentence: str, cited: Sequence[_Facts]) -> _Person:
-        """Let a sentence say the sum or difference of a number of the person's and a documented one that it says:
-        "até 40 kg, o seu passa disso em 8".
+    def _reckoned(self, person: _Person, sentence: str, cited: Sequence[_Facts], said: Sequence[str]) -> _Person:
+        """Add what a sentence may work out of the person's and documented numbers.
+
+        The sum or difference of a number of the person's and a documented one in the sentence ("até 40 kg, o seu passa
+        disso em 8"); a number times or by a documented rate ("8 por pessoa, para 45 são 360"); a total of what the
+        draft `said` so far; the number of things that follow in a list; an hour and a documented time before or after.
         """
-        counts = (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
-        documented = [float(value) for value in counts if any(value in facts.counts for facts in cited)]
-        own = [float(value) for value in person.facts.counts][:_MOST_ADDENDS]
-        reckoned = {f"{value:.12g}" for one in own for two in documented for value in (one + two, abs(one - two))}
-        return replace(person, numbers=person.numbers | reckoned) if reckoned else person
+        counts = [atom for atom in self._read(sentence) if atom.kind is Kind.COUNT]
+        hours = [atom for atom in self._read(sentence) if atom.kind is Kind.HOURS]
+        if not counts and not hours:
+            return person
+        documented = [float(atom.value) for atom in counts if any(atom.value in facts.counts for facts in cited)]
+        rates = {rate for facts in cited for rate in facts.rates}
+        own = person.own
+        values = {value for one in own for two in documented for value in (one + two, abs(one - two))}
+        values |= {value for one in own for rate in rates if rate for value in (one * rate, one / rate)}
+        values |= {rate for rate in rates if f"{rate:.12g}" in said}
+        if _TOTAL.search(folded(sentence)):
+            terms = [*own, *documented, *map(float, said)][:_MOST_ADDENDS]
+            values |= {sum(some) for size in range(2, len(terms) + 1) for some in combinations(terms, size)}
+        listed = _LISTED.split(folded(sentence), maxsplit=1)[1:]
+        values |= {float(len(re.split(items, listed[0]))) for items in _ITEMS if listed}
+        return replace(person, numbers=person.numbers | {f"{value:.12g}" for value in values})
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
@@ -282,7 +307,7 @@ class Floor:
         if not same:
             return False
         if _is_measured(atom):
-            return any(atom.first_units & one.first_units for one in same)
+            return any(atom.first_units & (one.first_units | one.label) for one in same)
         if any(atom.units & one.units for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
@@ -290,7 +315,7 @@ class Floor:
         if atom.first_units & self._everything.counted:
             return False
         loose = not atom.direct and not _is_paired(atom)
-        alike = any(atom.label & one.label or (loose and not _is_measured(one, but=_AGE)) for one in same)
+        alike = any(_says_same(atom, one) or (loose and not _is_measured(one, but=_AGE)) for one in same)
         return alike or foreign or float(atom.value) >= TELLING
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
@@ -335,13 +360,15 @@ class Floor:
     def _facts(self, texts: Iterable[str]) -> _Facts:
         facts = _Facts()
         for text in texts:
-            facts.add(self._atoms(text))
+            for sentence in sentences(text):
+                facts.add(self._read(sentence))
+                facts.rates.update(float(rate.replace(",", ".")) for rate in _RATE.findall(folded(sentence)))
         return facts
 
     def _person(self, known: KnownFacts) -> _Person:
         facts = self._facts(known.person_texts)
         name = [word for word in (known.person_name or "").split() if word.isalpha()]
-        written = frozenset(facts.counts).union(*(_DIGITS.findall(text) for text in known.person_texts))
+        written = frozenset(facts.counts).union(*(_NUMERALS.findall(text) for text in known.person_texts))
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
@@ -362,6 +389,7 @@ class Floor:
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
             written | reckoned,
+            numbers,
             frozenset(shares),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
@@ -395,6 +423,12 @@ def _on_the_hour(minutes: frozenset[int]) -> frozenset[str]:
 
 def _finding(atom: Atom, number: int, why: str) -> Finding:
     return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why)
+
+
+def _says_same(said: Atom, written: Atom) -> bool:
+    """Whether two counts have a word before them in common, or one has before it what the other measures: "week 14"."""
+    measured = frozenset(unit for unit in written.first_units if "-" in unit)
+    return bool(said.label & (written.label | measured))
 
 
 def _is_paired(count: Atom) -> bool:

@@ -254,7 +254,7 @@ class Words:
         """Folded words with a capital that name no person, place or product: days, months, languages, own country,
         function words.
         """
-        names: list[str] = [*self.days, *self.months, *self.particles]
+        names: list[str] = [*self.days, *self.short_days, *self.months, *self.particles]
         for locale in self._locales:
             names += [name for name in map(str, locale.languages.values()) if " " not in name]
             names.append(locale.territories.get(self.region, ""))
@@ -297,7 +297,8 @@ class Words:
         names: dict[str, frozenset[str]] = {}
         for locale in self._locales:
             for unit in _UNITS:
-                for word in _unit_words(unit, locale.language):
+                spellings = (locale.language, "en_GB") if locale.language == "en" else (locale.language,)
+                for word in (word for spelling in spellings for word in _unit_words(unit, spelling)):
                     if " " not in word and (len(word) > 1 or not unit.startswith("duration")) and word not in _WITHOUT:
                         names[word] = names.get(word, frozenset()) | {unit}
         return names

@@ -56,7 +56,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _CALLED = re.compile(r"\W{0,3}[^\W\d_]+(?: [a-z\u00df-\u00ff]+){0,4}, (?:[^\W\d_]+ )?")
 _CALLED_END = re.compile(r"(?: [^\W\d_]+)?[.!?](?:\W|$)")
 _GAP = re.compile(r"\W*$")
-_LONGEST_GAP = 6
+_LONGEST_GAP, _LONGEST_LEAD = 6, 9
 _DIGIT = re.compile(r"\d")
 _ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
 _JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
@@ -69,7 +69,7 @@ _MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
 _AFTER = re.compile(r"[ -]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
-_CUTS = re.compile(r"[,;.:/\0]")
+_CUTS = re.compile(r"[,;.:/(\0]")
 # Small words that an hour follows; "is 2" and "the 7-11 group" have none.
 _LED = re.compile(
     r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|between|and|or) $"
@@ -77,6 +77,7 @@ _LED = re.compile(
 _LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|before) $")
 _OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
 _OF_A_MONTH = re.compile(r"(?<!\w)(?:dias?|el) $")  # "el 15 es festivo"
+_TO = re.compile(r" ?(?:[-\u2013]|as?|ate|to|till|until|hasta)(?: l?as)? ?")
 _UNTIL = frozenset(("ate", "hasta", "to", "till", "until"))
 _BETWEEN = ("between ", "entre ", "entre as ", "entre las ")
 _OPENED = re.compile(r"(?:[\d.m] ?[-\u2013] ?|[ap]m to )$")
@@ -93,7 +94,7 @@ _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _OPENS = re.compile(
     r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|\u2190-\u2bff\U0001f000-\U0001faff]"
 )
-_HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*, $")  # "6 minutos até a Rua das Flores, 120"
+_HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*,? $")  # "6 minutos até a Rua das Flores, 120"
 _SHORTEST_UNIT = 3
 _LAST_FREE_ORDINAL = 10
 _FEWEST_SPELLED = 4
@@ -355,7 +356,7 @@ class _Reading:
 
     def _times(self) -> Iterator[_Time]:
         for match in _DOTTED.finditer(self.rest):
-            before = self.rest[max(0, match.start() - _LONGEST_GAP) : match.start()]
+            before = self.rest[max(0, match.start() - _LONGEST_LEAD) : match.start()]
             if int(match["h"]) <= 24 and (match["opens"] is not None or _LED.search(before) or _OPENED.search(before)):
                 minutes = int(match["h"]) * 60 + int(match["m"])
                 yield self._time(*match.span(), _minutes(minutes, None, exact=match["h"].startswith("0")))
@@ -442,10 +443,17 @@ class _Reading:
             half = self.words.half_pattern.match(self.rest, number.end)
             following = numbers[position + 1] if position + 1 < len(numbers) else None
             second = number.start - last_end <= _LONGEST_RANGE and "," not in self.rest[last_end : number.start]
+            ranged = any(
+                time.end < number.start <= time.end + _LONGEST_RANGE
+                and _TO.fullmatch(self.rest, time.end, number.start)
+                for time in times
+            )
             if self._may_be_hour(number, scheduled=scheduled or second) and (
                 half
                 or second
+                or ranged
                 or self.rest.startswith(" o'clock", number.end)
+                or self.rest.endswith(tuple(PAST), 0, number.start)
                 or number.end in edges
                 or (following and self._pairs(number, following, scheduled=scheduled))
                 or (scheduled and self._ends_clause(number))
@@ -495,7 +503,9 @@ class _Reading:
 
     def _ends_clause(self, number: _Number) -> bool:
         """Whether a number is between a small word and the end of a clause or another such: "às 8.", "from nine on"."""
-        led = (_LED_IN_WORDS if number.spoken else _LED).search(self.rest, max(0, number.start - 8), number.start)
+        led = (_LED_IN_WORDS if number.spoken else _LED).search(
+            self.rest, max(0, number.start - _LONGEST_LEAD), number.start
+        )
         following = _AFTER.match(self.rest, number.end)
         apart = following and following[1] in self.words.particles - self.words.joins - _OF
         return led is not None and (bool(apart) or not _GOES_ON.match(self.rest, number.end))

@@ -34,9 +34,9 @@ _ANY_PEOPLE, _AGE, _A_DAY = (
     "duration-day",
 )
 # Services and holidays that belong to no institution, and say nothing about one.
-_EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "easter", "carnival"))
+_EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "boxing", "easter", "carnival"))
 _EVERYWHERE |= frozenset(("natal", "pascoa", "carnaval", "navidad", "pascua"))
-_DIGITS, _NUMERALS = re.compile(r"\d+"), re.compile(r"\d+(?:[.,]\d+)?|\d+")
+_DIGITS, _NUMERALS = re.compile(r"\d+"), re.compile(r"\d+(?:[.,]\d+)*")
 # A rate: "8 salgados e 4 docinhos por pessoa", "10 slices per kilo", "50 of each".
 _RATE = re.compile(
     r"(?<![\w.,])(\d+(?:[.,]\d+)?)"
@@ -308,7 +308,8 @@ class Floor:
             return False
         if _is_measured(atom):
             return any(atom.first_units & (one.first_units | one.label) for one in same)
-        if any(atom.units & one.units for one in same):
+        paired = {label for label in atom.label if label.startswith(BESIDE)}
+        if any(atom.units & one.units or paired & one.label for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
             return not all(map(_is_measured, same))
@@ -326,7 +327,7 @@ class Floor:
         if atom.kind is Kind.HOURS and person.numbers.issuperset(_DIGITS.findall(atom.text)):
             # "At 3" is "three in the afternoon" too.
             moments = (one for one in (atom.opens, atom.closes) if one)
-            if _DIGITS.search(atom.text) or all(_on_the_hour(one) & person.numbers for one in moments):
+            if _DIGITS.search(atom.text) or all(_spoken_as(one) & person.numbers for one in moments):
                 return True
         return self._supports(person.facts, atom, foreign=False)
 
@@ -368,7 +369,7 @@ class Floor:
     def _person(self, known: KnownFacts) -> _Person:
         facts = self._facts(known.person_texts)
         name = [word for word in (known.person_name or "").split() if word.isalpha()]
-        written = frozenset(facts.counts).union(*(_NUMERALS.findall(text) for text in known.person_texts))
+        written = frozenset(facts.counts).union(*(_numerals(text) for text in known.person_texts))
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
@@ -416,9 +417,15 @@ def _day_of(value: str) -> date | None:
         return None
 
 
-def _on_the_hour(minutes: frozenset[int]) -> frozenset[str]:
-    """The numbers that say one of these moments: 15:00 is 15 and 3."""
-    return frozenset(str(hour) for one in minutes if one % 60 == 0 for hour in (one // 60, one // 60 % 12 or 12))
+def _numerals(text: str) -> Iterator[str]:
+    """The numbers of a text, whole and each of their parts, with a point for a comma."""
+    return (part for one in _NUMERALS.findall(text) for part in (one.replace(",", "."), *_DIGITS.findall(one)))
+
+
+def _spoken_as(minutes: frozenset[int]) -> frozenset[str]:
+    """The numbers that say one of these moments: 15:00 is 15 and 3, 14:30 is 2.30."""
+    parts = [(hour, one % 60) for one in minutes for hour in (one // 60, one // 60 % 12 or 12)]
+    return frozenset(f"{hour}.{minute:02}" if minute else str(hour) for hour, minute in parts)
 
 
 def _finding(atom: Atom, number: int, why: str) -> Finding:

@@ -580,7 +580,8 @@ class _Reading:
     def _are_paired(self, first: _Number, second: _Number) -> bool:
         """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""
         gap = self.rest[first.end : second.start]
-        return first != second and len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not self._is_followed(first)
+        joined = len(gap) <= _LONGEST_RANGE and self.words.joins.union(_UNTIL, ("a", "as")).issuperset(_WORD.findall(gap))
+        return first != second and joined and not _CUTS.search(gap) and not self._is_followed(first)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
         """The units of every number; "2 a 50 pessoas" and "12 km, y el otro 18" say a unit once for both."""
@@ -671,7 +672,7 @@ def _days_said_of(start: int, end: int, days: Sequence[_Days], text: str) -> fro
     before, after = days[:position][-1:], days[position : position + 1]
     if before and after:
         gap, longest = text[end : after[0].start], _LONGEST_JOIN * (1 + ("," in text[before[0].end : start]))
-        right_after = len(gap) <= longest and not re.search(r"[,;.]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
+        right_after = len(gap) <= longest and not re.search(r"[,;.\d]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
         return after[0].days if right_after else before[0].days
     return next((group.days for group in (*before, *after)), None)
 

@@ -90,6 +90,11 @@ class _Facts:
             self.values.add((atom.kind, atom.value))
             if atom.kind is Kind.HOURS:
                 self.hours.append(atom)
+                # Bare numbers that were read as hours may be counts: "for children from 8 to 11".
+                if ends := _BARE_RANGE.fullmatch(folded(atom.text)):
+                    for one, other in ((1, 2), (2, 1)):
+                        beside = frozenset((f"{BESIDE}{ends[other]}",))
+                        self.counts.setdefault(ends[one], []).append(replace(atom, kind=Kind.COUNT, label=beside))
             elif atom.kind is Kind.SIZE:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
@@ -306,10 +311,12 @@ class Floor:
         same = facts.counts.get(atom.value, ())
         if not same:
             return False
+        paired = {label for label in atom.label if label.startswith(BESIDE)}
+        if any(paired & one.label and not (_is_measured(atom) and _is_measured(one)) for one in same):
+            return True
         if _is_measured(atom):
             return any(atom.first_units & (one.first_units | one.label) for one in same)
-        paired = {label for label in atom.label if label.startswith(BESIDE)}
-        if any(atom.units & one.units or paired & one.label for one in same):
+        if any(atom.units & one.units for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
             return not all(map(_is_measured, same))

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -184,24 +184,21 @@ class AtomReader:
 
     def read(self, sentence: str) -> tuple[Atom, ...]:
         """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
-        reading = _Reading(self._words, linkifier(self._endings), sentence)
-        if self._vocabulary and self.is_foreign(sentence):
-            reading.homographs = _HOMOGRAPHS
-        return tuple(reading.atoms())
+        return tuple(_Reading(self._words, linkifier(self._endings), sentence, self.is_foreign).atoms())
 
     def is_foreign(self, sentence: str) -> bool:
         """Whether fewer than half of a sentence's words are in the vocabulary."""
-        words = _LETTERS.findall(folded(sentence))
+        words = _LETTERS.findall(folded(sentence)) if self._vocabulary else ()
         return sum(word in self._vocabulary for word in words) * 2 < len(words)
 
 
 class _Reading:
     """One sentence while it is read: what an atom took is blanked out in `rest`, so that no other takes it again."""
 
-    def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str) -> None:
+    def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str, is_foreign: Callable[[str], bool]) -> None:
         self.words = words
         self.linkifier = linkifier
-        self.homographs = frozenset[str]()
+        self.is_foreign = is_foreign
         self.sentence = sentence
         self.rest = folded(sentence)
         marker = _MARKER.match(self.rest)
@@ -236,7 +233,8 @@ class _Reading:
         times = sorted(self._times())
         yield from self._sizes_and_codes()
         digits = (_Number(*one.span(), _canonical(one[0]), spoken=False) for one in _NUMBER.finditer(self.rest))
-        every = (one for one in (*digits, *self._spoken()) if not any(one.start in range(*day[:2]) for day in days))
+        in_days = {position for day in days for position in range(day.start, day.end)}
+        every = (one for one in (*digits, *self._spoken()) if one.start not in in_days)
         numbers = list(self._without_bare_hours(sorted(every), times, days))
         yield from self._hours(sorted(times), days)
         yield from self._counts(numbers)
@@ -421,7 +419,7 @@ class _Reading:
     def _is_said(self, number: _Number) -> bool:
         """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
         if number.value not in ("0", "1"):
-            return self.rest[number.start : number.end] not in self.homographs
+            return self.rest[number.start : number.end] not in _HOMOGRAPHS or not self.is_foreign(self.sentence)
         if self.rest.endswith(tuple(PAST), 0, number.start):
             return True
         after = _AFTER.match(self.rest, number.end)
@@ -437,17 +435,15 @@ class _Reading:
         """Move to `times` what is an hour without saying so: a pair ("de 9 a 19"), or one next to a day or an hour."""
         scheduled = bool(days) or bool(times)
         edges = {edge for time in times for edge in range(time.start - _LONGEST_RANGE, time.start)}
+        ends = {time.end for time in times}
         edges |= {group.start - gap for group in days for gap in range(_SHORTEST_UNIT + 3)}
         last_end = -2 * _LONGEST_RANGE
         for position, number in enumerate(numbers):
             half = self.words.half_pattern.match(self.rest, number.end)
             following = numbers[position + 1] if position + 1 < len(numbers) else None
             second = number.start - last_end <= _LONGEST_RANGE and "," not in self.rest[last_end : number.start]
-            ranged = any(
-                time.end < number.start <= time.end + _LONGEST_RANGE
-                and _TO.fullmatch(self.rest, time.end, number.start)
-                for time in times
-            )
+            before = range(number.start - _LONGEST_RANGE, number.start)
+            ranged = any(end in ends and _TO.fullmatch(self.rest, end, number.start) for end in before)
             if self._may_be_hour(number, scheduled=scheduled or second) and (
                 half
                 or second
@@ -471,7 +467,11 @@ class _Reading:
 
     def _may_be_hour(self, number: _Number, *, scheduled: bool) -> bool:
         """Whether a number is small enough and counts nothing, or counts hours where days are named."""
-        if not number.value.isdigit() or int(number.value) > 24 or _OF_A_MONTH.search(self.rest, 0, number.start):
+        if (
+            not number.value.isdigit()
+            or int(number.value) > 24
+            or _OF_A_MONTH.search(self.rest, max(0, number.start - _LONGEST_GAP), number.start)
+        ):
             return False
         following = _AFTER.match(self.rest, number.end)
         hours = following is not None and self.words.measures(following[1] or "") == _CLOCK_HOURS
@@ -558,7 +558,7 @@ class _Reading:
                 continue
             before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
             label = (self.words.stems(before[1]) if before else frozenset()) | beside
-            if _OF_A_MONTH.search(self.rest, 0, number.start):
+            if _OF_A_MONTH.search(self.rest, max(0, number.start - _LONGEST_GAP), number.start):
                 label |= frozenset(("duration-day",))
             if self.rest.endswith(("under-", "over-"), 0, number.start):
                 units = all_units = frozenset()
@@ -580,7 +580,9 @@ class _Reading:
     def _are_paired(self, first: _Number, second: _Number) -> bool:
         """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""
         gap = self.rest[first.end : second.start]
-        joined = len(gap) <= _LONGEST_RANGE and self.words.joins.union(_UNTIL, ("a", "as")).issuperset(_WORD.findall(gap))
+        joined = len(gap) <= _LONGEST_RANGE and self.words.joins.union(_UNTIL, ("a", "as")).issuperset(
+            _WORD.findall(gap)
+        )
         return first != second and joined and not _CUTS.search(gap) and not self._is_followed(first)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:

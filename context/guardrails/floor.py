@@ -171,14 +171,16 @@ class Floor:
         spoken = likely_language(person.text)
         before = list[str]()
         for number, (sentence, says, cited) in enumerate(said):
-            language = likely_language(sentence) or spoken or self._words.language
-            foreign = base_language(language) != base_language(self._words.language) or self._reader.is_foreign(
-                sentence
-            )
+            foreign = bool(self._read(sentence)) and self._is_foreign(sentence, spoken)
             reckoned = self._reckoned(person, sentence, cited, before)
             before += (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
             found += self._findings(sentence, number, says, cited, reckoned, foreign=foreign)
         return self._explained(found)
+
+    def _is_foreign(self, sentence: str, spoken: str | None) -> bool:
+        """Whether a sentence, else the person, is in another language than the documents."""
+        language = likely_language(sentence) or spoken or self._words.language
+        return base_language(language) != base_language(self._words.language) or self._reader.is_foreign(sentence)
 
     def _reckoned(self, person: _Person, sentence: str, cited: Sequence[_Facts], said: Sequence[str]) -> _Person:
         """Add what a sentence may work out of the person's and documented numbers.

@@ -40,6 +40,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.caching
 	@$(BIN)/python -m tests.bench.flags
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.idle
 	@$(BIN)/python -m tests.bench.turn
 	@$(BIN)/python -m tests.bench.growth
 	@$(BIN)/python -m tests.bench.tracing

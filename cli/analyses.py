@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json
 from cli.settings import read_settings
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
@@ -22,7 +21,6 @@ Wait = Annotated[bool, typer.Option("--wait", help="Work on it here, and print t
 ASK_AGAIN_SECONDS = 0.25
 
 
-@asynchronous
 async def analyse(
     conversation: Annotated[
         str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")

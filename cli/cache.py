@@ -11,7 +11,6 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, errors, fail, group, print_json, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
@@ -72,7 +71,6 @@ def _metrics(url: str, settings: Settings) -> str:
 
 
 @app.command()
-@asynchronous
 async def clear(
     level: Level = None,
     task: Task = None,

@@ -9,7 +9,6 @@ from adapters.channels.platform import Platform
 from adapters.channels.registry import PLATFORMS
 from adapters.http.client import HttpError, ask, open_client
 from cli.doctor import examine_channel
-from cli.event_loop import asynchronous
 from cli.output import FAILED, AsJson, fail, group, print_findings, print_rows
 from cli.settings import read_settings
 from contracts.findings import Finding, Health
@@ -36,7 +35,6 @@ def list_channels(as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def check(
     name: Annotated[str | None, typer.Argument(help="A channel; default: all that are set up.")] = None,
     url: Url = None,
@@ -58,7 +56,6 @@ async def check(
 
 
 @app.command()
-@asynchronous
 async def setup(name: str, url: Url = None, as_json: AsJson = False) -> None:
     """Give the platform the webhook's address where it can be given, and say what is left to do."""
     settings, platform = read_settings(), _platform(name)

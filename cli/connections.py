@@ -1,130 +1,233 @@
-"""Connections of the HTTP server: the bounds that uvicorn's protocol does not set."""
+"""Connections of the HTTP server: the bounds that uvicorn does not set, around its protocol and in front of the app."""
 
 import asyncio
 import heapq
+from typing import Any
 
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from observability.metrics import HTTP_LIMITED
 
 # What is not a body: the head of a request, the sizes of its chunks, its trailers.
 MAX_FRAMING = 64 * 1024
-MAX_PIPELINED = 16
+# What comes while a request is being answered and is not its body.
+MAX_AHEAD = 64 * 1024
 HEAD_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
+# Key of the connection in the state of a request.
+CONNECTION = "prosa.connection"
+BLANK_LINE = b"\r\n\r\n"
+HEAD_TOO_LARGE = f"The head of a request may have {MAX_FRAMING} bytes."
+TWO_HOSTS = "A request has one Host."
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits for size and time of a head, for the pipeline, and for answers left unread.
+class Connections:
+    """Limits of one server's connections: an ASGI app in front of `app`, and uvicorn's protocol made by `accept`.
 
-    A server that is full ends its oldest connections that wait for a request or its body: connections that only exist
+    A server with `room` connections ends its oldest that wait for a request or its body: connections that only exist
     take no room from requests. The time for a body is the application's.
     """
 
-    since = 0.0
-    _framing = 0
-    _is_in_body = False
-    _reason = "unreadable"
-    _head_timer: asyncio.TimerHandle | None = None
-    _unread_timer: asyncio.TimerHandle | None = None
+    def __init__(self, app: ASGIApp, *, room: int) -> None:
+        self._app = app
+        self._room = room
+        self._open: set[Connection] = set()
+
+    def accept(self, **given: Any) -> "Connection":
+        """Return the protocol of a new connection; `given` is what uvicorn gives to its own."""
+        return Connection(self, given)
+
+    def opened(self, new: "Connection") -> None:
+        if len(self._open) + 1 >= self._room:
+            waiting = [one for one in self._open if one.is_waiting]
+            # Several at once, so that a flood is not searched for each of its connections.
+            for one in heapq.nsmallest(max(1, self._room // 20), waiting, key=lambda one: one.since):
+                self._open.discard(one)
+                one.cut("full")
+        self._open.add(new)
+
+    def closed(self, one: "Connection") -> None:
+        self._open.discard(one)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection: Connection = scope["state"][CONNECTION]
+        refusal = connection.begin(scope)
+
+        async def take(*, of: Receive = receive) -> Message:
+            connection.feed_soon()
+            message = await of()
+            connection.took(message)
+            return message
+
+        async def answer(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                connection.end(scope)
+
+        try:
+            await (refusal or self._app)(scope, take if connection.is_chunked else receive, answer)
+        finally:
+            connection.end(scope)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, in front of uvicorn's protocol: every byte reaches that in order, but one request at a time.
+
+    A head is given up to its blank line; what follows waits until the app has it, which knows how long the body is,
+    and what follows the body until the answer has ended. Nothing here depends on where a request ends for uvicorn.
+    """
+
+    def __init__(self, connections: Connections, given: dict[str, Any]) -> None:
+        # The state of the lifespan, which the server copies into the scope of each request.
+        self._state = {**given["app_state"], CONNECTION: self}
+        self._server = HttpToolsProtocol(**given | {"app_state": self._state})
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport
+        self._answered: Scope | None = None
+        self._ahead, self._tail = bytearray(), b""
+        self._body_left = self._framing = 0
+        # Whether what the server was given may have completed a request that the app does not have yet.
+        self._may_begin = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self.is_chunked = False
+        self.since = self._loop.time()
 
     @property
     def is_waiting(self) -> bool:
         """Whether no complete request is being answered."""
-        return not self.pipeline and (self.cycle is None or self.cycle.response_complete or self.cycle.more_body)
+        return self._answered is None or self._body_left > 0 or self.is_chunked
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.since = self.loop.time()
+        self.transport = transport
+        self._server.connection_made(transport)
         self._expect_head()
-        room = self.config.limit_concurrency
-        if room is not None and len(self.connections) >= room:
-            waiting = [one for one in self.connections if isinstance(one, BoundedProtocol) and one.is_waiting]
-            waiting.remove(self)
-            # Several at once, so that a flood is not searched for each of its connections.
-            for one in heapq.nsmallest(max(1, room // 20), waiting, key=lambda one: one.since):
-                self.connections.discard(one)
-                one.cut("full")
+        self._connections.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.closed(self)
         for timer in (self._head_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
-        super().connection_lost(exc)
+        self._state.clear()
+        self._server.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._framing += len(data)
-        if not self._is_in_body:
-            self._expect_head()
-        super().data_received(data)
-        if self._framing > MAX_FRAMING and not self.transport.is_closing():
-            self._reason = "head_size"
-            self.send_400_response(f"The head of a request may have {MAX_FRAMING} bytes.")
+        self._ahead += data
+        self._feed()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.since = self.loop.time()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        self._is_in_body = True
-        if sum(name == b"host" for name, _ in self.headers) > 1:
-            # A proxy may have looked at the other one.
-            self._refuse("hosts")
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_FRAMING:
-            self._refuse("head_size")
-        super().on_headers_complete()
-        if len(self.pipeline) > MAX_PIPELINED:
-            self._refuse("pipeline")
-
-    def on_body(self, body: bytes) -> None:
-        self._framing = max(0, self._framing - len(body))
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._is_in_body, self._framing = False, 0
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        HTTP_LIMITED.labels(self._reason).inc()
-        super().send_400_response(msg)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self.since = self.loop.time()
-        if self.pipeline:
-            # Else each answer would let in one more piece of an endless pipeline.
-            self.flow.pause_reading()
+    def eof_received(self) -> None:
+        self._server.eof_received()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.cut, "unread")
+        self._server.pause_writing()
+        self._unread_timer = self._loop.call_later(UNREAD_SECONDS, self.cut, "unread")
 
     def resume_writing(self) -> None:
         if self._unread_timer is not None:
             self._unread_timer.cancel()
-        super().resume_writing()
+        self._server.resume_writing()
+
+    def begin(self, request: Scope) -> ASGIApp | None:
+        """Note that the app has a request; return the answer to one that is not to be served."""
+        self._answered, self.since = request, self._loop.time()
+        self._framing = self._body_left = 0
+        self._may_begin = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        size, hosts = len(request["raw_path"]) + len(request["query_string"]), 0
+        for name, value in request["headers"]:
+            size += len(name) + len(value) + 4
+            if name == b"content-length":
+                self._body_left = int(value)
+            elif name == b"transfer-encoding":
+                self.is_chunked = True
+            elif name == b"host":
+                hosts += 1
+        self._feed()
+        # With two hosts a proxy may have looked at the other one.
+        if hosts > 1 or size > MAX_FRAMING:
+            HTTP_LIMITED.labels("hosts" if hosts > 1 else "head_size").inc()
+            text = TWO_HOSTS if hosts > 1 else HEAD_TOO_LARGE
+            return PlainTextResponse(text, 400, headers={"connection": "close"})
+        return None
+
+    def took(self, message: Message) -> None:
+        """Note that the app took a piece of a body of unknown length."""
+        self._framing -= len(message.get("body", b""))
+        self.is_chunked = message.get("more_body", False)
+
+    def end(self, request: Scope) -> None:
+        """Note that the request is answered; a second time changes nothing."""
+        if self._answered is request:
+            self._answered, self.since = None, self._loop.time()
+            self.is_chunked, self._framing = False, 0
+            self._feed()
 
     def cut(self, reason: str) -> None:
         """End the connection without an answer."""
         HTTP_LIMITED.labels(reason).inc()
         self.transport.abort()
 
+    def feed_soon(self) -> None:
+        """Give more to the server in a moment: once it reads on, or the app has the request."""
+        if self._ahead:
+            self._loop.call_soon(self._feed_on)
+
+    def _feed_on(self) -> None:
+        self._may_begin = False
+        self._feed()
+
+    def _feed(self) -> None:
+        """Give the server what it may have by now."""
+        while self._ahead and not self._may_begin and not self.transport.is_closing():
+            if self._body_left:
+                size = min(self._body_left, len(self._ahead))
+                self._body_left -= size
+                self._give(size)
+            elif self._answered is None or (self.is_chunked and self.transport.is_reading()):
+                self._give_to_blank_line()
+            elif self.is_chunked or len(self._ahead) <= MAX_AHEAD:
+                break
+            else:
+                self.cut("pipeline")
+
+    def _give_to_blank_line(self) -> None:
+        """Give up to where a head ends, or a chunked body."""
+        at = (self._tail + self._ahead if self._tail else self._ahead).find(BLANK_LINE)
+        self._may_begin = at >= 0
+        size = at + len(BLANK_LINE) - len(self._tail) if self._may_begin else len(self._ahead)
+        self._framing += size
+        self._tail = b"" if self._may_begin else (self._tail + self._ahead[-3:])[-3:]
+        if self._answered is None:
+            self._expect_head()
+        self._give(size)
+        if self._may_begin:
+            self._loop.call_soon(self._feed_on)
+        elif self._answered is None and self._framing > MAX_FRAMING:
+            self._refuse()
+        # Of a body that the app has not taken the server keeps as much before it stops reading.
+        elif self._framing > 2 * MAX_FRAMING and self.transport.is_reading():
+            self.cut("head_size")
+
+    def _give(self, size: int) -> None:
+        piece = bytes(self._ahead[:size])
+        del self._ahead[:size]
+        self._server.data_received(piece)
+        if self.transport.is_closing():
+            # The one reason for which it closes here: it has answered 400.
+            HTTP_LIMITED.labels("unreadable").inc()
+
+    def _refuse(self) -> None:
+        HTTP_LIMITED.labels("head_size").inc()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(HEAD_TOO_LARGE)}\r\nconnection: close\r\n\r\n"
+        self.transport.write((head + HEAD_TOO_LARGE).encode())
+        self.transport.close()
+
     def _expect_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._miss_head)
-
-    def _miss_head(self) -> None:
-        self._head_timer = None
-        if self.flow.read_paused:
-            self._expect_head()
-        else:
-            self.cut("head_time")
-
-    def _refuse(self, reason: str) -> None:
-        """Have the parser fail, which uvicorn answers with 400 and the end of the connection."""
-        self._reason = reason
-        raise ValueError(reason)
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self.cut, "head_time")

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, errors, fail, group, print_json, print_rows, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
@@ -190,7 +189,6 @@ def show(
 
 
 @app.command()
-@asynchronous
 async def publish(folder: Folder = None) -> None:
     """Keep this version of the documents in the store and make it the current one."""
     institution = load_institution(_folder(folder))
@@ -203,7 +201,6 @@ async def publish(folder: Folder = None) -> None:
 
 
 @app.command()
-@asynchronous
 async def versions(as_json: AsJson = False) -> None:
     """List the published versions of the documents, newest first: the first one is current."""
     async with open_backend(read_settings()) as backend:
@@ -214,7 +211,6 @@ async def versions(as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def rollback(version: Annotated[str, typer.Argument(help="One of prosa context versions.")]) -> None:
     """Make a published version the current one again, in the place of what is in the workers' folder.
 

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.clock import SystemClock
 from cli.analyses import analyse, candidates, print_analysis
-from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, group, print_json, print_rows, print_table
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
@@ -49,7 +48,6 @@ Person = Annotated[
 
 
 @app.command("list")
-@asynchronous
 async def list_(
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
@@ -73,7 +71,6 @@ async def list_(
 
 
 @app.command()
-@asynchronous
 async def find(
     text: Annotated[str, typer.Argument(help="Words of a name, number, id or message, in any order.")] = "",
     person: Person = None,
@@ -119,7 +116,6 @@ async def find(
 
 
 @app.command()
-@asynchronous
 async def index() -> None:
     """Index the conversations that an earlier release stored in Redis or Firestore, so that `find` finds them."""
     count = 0
@@ -133,7 +129,6 @@ async def index() -> None:
 
 
 @app.command()
-@asynchronous
 async def show(conversation: Id, as_json: AsJson = False) -> None:
     """Show a conversation: state, collected fields, transcript, and the hand-off summary."""
     async with open_backend(read_settings()) as backend:
@@ -166,7 +161,6 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def trace(
     conversation: Annotated[str, typer.Argument(metavar="ID|MESSAGE_ID", help="A conversation's or a message's id.")],
     as_json: AsJson = False,
@@ -186,7 +180,6 @@ async def trace(
 
 
 @app.command()
-@asynchronous
 async def export(conversation: SomeId = None, person: Person = None) -> None:
     """Print everything that is kept about a conversation or a person, as JSON."""
     async with open_operations(read_settings()) as engine:
@@ -199,7 +192,6 @@ async def export(conversation: SomeId = None, person: Person = None) -> None:
 
 
 @app.command()
-@asynchronous
 async def erase(
     conversation: SomeId = None,
     person: Person = None,
@@ -237,7 +229,6 @@ async def erase(
 
 def _move(name: str, words: str, move: Callable[[Operators], Callable[..., Awaitable[Conversation]]]) -> None:
     @app.command(name, help=words)
-    @asynchronous
     async def run(conversation: Id, agent: Agent = "cli") -> None:
         await _act(conversation, lambda team, id_: move(team)(id_, agent=agent))
 
@@ -248,7 +239,6 @@ _move("close", "End the conversation; the next message opens its successor.", la
 
 
 @app.command()
-@asynchronous
 async def reply(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
     """Answer the person as an agent, and take the conversation over."""
     message = OutboundMessage.of_text(text)
@@ -256,14 +246,12 @@ async def reply(conversation: Id, text: Annotated[str, typer.Argument()], agent:
 
 
 @app.command()
-@asynchronous
 async def note(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
     """Add a note for the team, which the person does not see."""
     await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=uuid.uuid4().hex))
 
 
 @app.command()
-@asynchronous
 async def escalate(conversation: Id, agent: Agent = "cli") -> None:
     """Call an agent: the assistant is silent until the conversation is handed back."""
     moved = await _act(
@@ -275,7 +263,6 @@ async def escalate(conversation: Id, agent: Agent = "cli") -> None:
 
 
 @app.command()
-@asynchronous
 async def reopen(conversation: Id, agent: Agent = "cli") -> None:
     """Undo SPAM or another end: the person is answered again."""
     opened = await _act(conversation, lambda team, id_: team.reopen(id_, agent=agent), quiet=True)
@@ -283,7 +270,6 @@ async def reopen(conversation: Id, agent: Agent = "cli") -> None:
 
 
 @app.command()
-@asynchronous
 async def attributes(
     conversation: Id, given: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="NAME= removes it.")]
 ) -> None:
@@ -307,7 +293,6 @@ def _scalar(text: str) -> Scalar | None:
 
 
 @app.command()
-@asynchronous
 async def migrate(
     source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:PATH, redis or firestore.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="sqlite:PATH, redis or firestore.")],
@@ -331,7 +316,6 @@ async def migrate(
 
 
 @app.command()
-@asynchronous
 async def merge(first: Id, second: Id) -> None:
     """Join two conversations of one person: the older goes on with both, on the consent of both; unmerge undoes it."""
     async with open_operations(read_settings()) as engine:
@@ -344,7 +328,6 @@ async def merge(first: Id, second: Id) -> None:
 
 
 @app.command()
-@asynchronous
 async def unmerge(conversation: Id) -> None:
     """Take a joined conversation out again: it goes on from where it was joined, and no message joins it again."""
     async with open_operations(read_settings()) as engine:

@@ -6,7 +6,6 @@ import typer
 
 from adapters.clock import SystemClock
 from adapters.dead_letters import retry_dead_letter
-from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, group, print_json, print_rows
 from cli.settings import read_settings
 from worker.backends import open_backend
@@ -17,7 +16,6 @@ Id = Annotated[str, typer.Argument(metavar="ID")]
 
 
 @app.command("list")
-@asynchronous
 async def list_(limit: Annotated[int, typer.Option(min=1)] = 100, as_json: AsJson = False) -> None:
     """List dead letters, the newest first."""
     async with open_backend(read_settings()) as backend:
@@ -32,7 +30,6 @@ async def list_(limit: Annotated[int, typer.Option(min=1)] = 100, as_json: AsJso
 
 
 @app.command()
-@asynchronous
 async def show(letter: Id) -> None:
     """Print one dead letter as JSON, with the message as it came."""
     async with open_backend(read_settings()) as backend:
@@ -43,7 +40,6 @@ async def show(letter: Id) -> None:
 
 
 @app.command()
-@asynchronous
 async def retry(letter: Id) -> None:
     """Put the message back into its conversation; a running worker answers it."""
     async with open_backend(read_settings()) as backend:
@@ -55,7 +51,6 @@ async def retry(letter: Id) -> None:
 
 
 @app.command()
-@asynchronous
 async def drop(letter: Id) -> None:
     """Forget one dead letter."""
     async with open_backend(read_settings()) as backend:

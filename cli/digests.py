@@ -11,7 +11,6 @@ import typer
 
 from adapters.clock import SystemClock
 from adapters.http.slack import SlackWebhook, SlackWebhookError
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
@@ -41,7 +40,6 @@ ENGLISH = Wording("en")
 Slack = Annotated[bool, typer.Option("--slack", help="Post it to PROSA_SLACK_WEBHOOK_URL.")]
 
 
-@asynchronous
 async def status(as_json: bool, html: Path | None, language: str | None) -> None:
     """Print the first five numbers, and write their page."""
     async with reporting(read_settings()) as reports:
@@ -49,7 +47,6 @@ async def status(as_json: bool, html: Path | None, language: str | None) -> None
     _show(partial(status_page, found), wording, found.view(), as_json=as_json, html=html)
 
 
-@asynchronous
 async def performance(
     day: Annotated[
         datetime | None, typer.Option("--day", formats=[DAY], help="One day instead of the last ones.")
@@ -71,7 +68,6 @@ async def performance(
     _show(partial(performance_page, report), wording, report.view(), as_json=as_json, html=html)
 
 
-@asynchronous
 async def daily(
     day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False, language: Language = None
 ) -> None:
@@ -79,7 +75,6 @@ async def daily(
     await _digest(Period.DAILY, day, language, as_json=as_json, html=html, slack=slack)
 
 
-@asynchronous
 async def weekly(
     day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False, language: Language = None
 ) -> None:
@@ -87,7 +82,6 @@ async def weekly(
     await _digest(Period.WEEKLY, day, language, as_json=as_json, html=html, slack=slack)
 
 
-@asynchronous
 async def baseline(
     days: Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")] = 7,
     save: Annotated[Path | None, typer.Option("--save", help="Keep the figures in this file.")] = None,

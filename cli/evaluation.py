@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from cli.digests import write
 from cli.from_conversations import from_, questions
+from cli.groups import CommandApp
 from cli.judged import Asked, Mode, Verdict, asked_verdicts
 from cli.output import FAILED, AsJson, console, print_json, print_table
 from cli.recorded_model import RecordedModel
@@ -44,7 +45,7 @@ class Suites(TyperGroup):
         return super().parse_args(ctx, args if is_command else ["run", *args])
 
 
-app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", cls=Suites)
+app = CommandApp(add_completion=False, help="How guards and prompts do on sets of examples.", cls=Suites)
 app.command("from")(from_)
 app.command()(questions)
 

@@ -9,15 +9,13 @@ import typer
 
 from adapters.clock import SystemClock
 from cli.digests import write
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, group, log_only_errors, print_json, print_table
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
 from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
 from flags.experiments.exact import best_available
-from flags.experiments.report import COLUMNS, lines, rows
-from flags.experiments.report_page import page
+from flags.experiments.report import COLUMNS, lines, page, rows
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from flags.personal import did_you_mean
@@ -31,7 +29,6 @@ Key = Annotated[str, typer.Argument(metavar="KEY")]
 
 
 @app.command("list")
-@asynchronous
 async def list_(
     archived: Annotated[bool, typer.Option("--archived", help="The archived ones, with what was learned.")] = False,
     as_json: AsJson = False,
@@ -63,7 +60,6 @@ async def list_(
 
 
 @app.command()
-@asynchronous
 async def show(key: Key) -> None:
     """Print an experiment as JSON: its plan, its arms, and who did what to it."""
     async with _store() as experiments:
@@ -71,7 +67,6 @@ async def show(key: Key) -> None:
 
 
 @app.command()
-@asynchronous
 async def plan(
     file: Annotated[Path | None, typer.Argument(help="YAML; docs/experiments.md describes it.")] = None,
     sample: Annotated[
@@ -108,7 +103,6 @@ async def plan(
 
 
 @app.command()
-@asynchronous
 async def start(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Take people in, for the first time or again after a pause."""
     signature = Signature(author, why, yes)
@@ -121,7 +115,6 @@ async def start(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
 
 
 @app.command()
-@asynchronous
 async def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Stop assigning persons for a while; the same persons return to the same arms."""
     signature = Signature(author, why, yes)
@@ -132,7 +125,6 @@ async def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
 
 
 @app.command()
-@asynchronous
 async def complete(
     key: Key,
     ship: Annotated[
@@ -161,7 +153,6 @@ async def complete(
 
 
 @app.command()
-@asynchronous
 async def archive(
     key: Key, learned: Annotated[str, typer.Option(metavar="TEXT", help="What was learned, in a sentence.")]
 ) -> None:
@@ -172,7 +163,6 @@ async def archive(
 
 
 @app.command()
-@asynchronous
 async def report(
     key: Key,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,

@@ -12,12 +12,10 @@ from pydantic import ValidationError
 
 from adapters.clock import SystemClock
 from cli.conversations import named_head
-from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, group, log_only_errors, print_json, print_rows
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ChangeRefusedError, ConfigurationError
-from contracts.values import Scalar
 from flags.definitions import Flag, Status, plain
 from flags.experiments.store import ExperimentStore
 from flags.export import as_flagd, as_yaml
@@ -43,7 +41,6 @@ class Format(StrEnum):
 
 
 @app.command("list")
-@asynchronous
 async def list_(as_json: AsJson = False) -> None:
     """List the flags with their status, reach, owner and expiry."""
     flags = await _flags()
@@ -56,7 +53,6 @@ async def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def show(key: Key, as_json: AsJson = False) -> None:
     """Print a flag as a file would say it, and its last change."""
     file = read_settings().flags_file
@@ -77,7 +73,6 @@ async def show(key: Key, as_json: AsJson = False) -> None:
 
 
 @app.command("set")
-@asynchronous
 async def set_(
     key: Key,
     status: Annotated[Status | None, typer.Option(help="What it does.")] = None,
@@ -134,7 +129,6 @@ async def set_(
 
 
 @app.command()
-@asynchronous
 async def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Take a flag away; its history stays, and a rollback brings it back."""
     signature = Signature(author, why, yes)
@@ -148,7 +142,6 @@ async def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = Fa
 
 
 @app.command()
-@asynchronous
 async def history(key: Key, as_json: AsJson = False) -> None:
     """List the changes of a flag, the newest first: who, why, and what."""
     async with _store() as store:
@@ -166,7 +159,6 @@ async def history(key: Key, as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def rollback(
     key: Key,
     revision: Annotated[int | None, typer.Argument(min=1, help="Default: the one before the newest.")] = None,
@@ -194,7 +186,6 @@ async def rollback(
 
 
 @app.command()
-@asynchronous
 async def force(
     person: Annotated[str, typer.Option(help="The person's conversation; web:NAME may be written NAME.")],
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Of a flag or an experiment.")] = None,
@@ -222,7 +213,11 @@ async def force(
                 experiments={one.key: one for one in await ExperimentStore(store.records, backend.events, clock).all()},
                 asked=ENGINE_FLAGS,
             )
-            _refuse_missing_versions(values)
+            registry = PromptRegistry.read()
+            for named, version in values.items():
+                name = named.removeprefix(PROMPTS)
+                if name != named and version and not registry.has(name, int(version)):
+                    raise ChangeRefusedError(f"there is no {name}_v{version}: prosa prompts list")
         forced = (await force_values(head.id, values, store.conversations)).forced
     console.print(f"{head.id}: {', '.join(f'{name} = {value}' for name, value in forced.items()) or 'nothing'} forced.")
     for name, switch in ((name, killed(name, kills_of(settings.prompter_switches))) for name in forced):
@@ -230,16 +225,7 @@ async def force(
             console.print(f"{switch}=false wins over {name}: unset it.")
 
 
-def _refuse_missing_versions(values: Mapping[str, Scalar]) -> None:
-    registry = PromptRegistry.read()
-    for key, version in values.items():
-        name = key.removeprefix(PROMPTS)
-        if name != key and version and not registry.has(name, int(version)):
-            raise ChangeRefusedError(f"there is no {name}_v{version}: prosa prompts list")
-
-
 @app.command()
-@asynchronous
 async def stale(
     within: Annotated[int, typer.Option(min=0, help="Days ahead that are looked at as well.")] = 14,
     as_json: AsJson = False,
@@ -254,7 +240,6 @@ async def stale(
 
 
 @app.command()
-@asynchronous
 async def export(format: Annotated[Format, typer.Option(help="yaml is what --file reads.")] = Format.YAML) -> None:
     """Print all flags as a file, for another installation or another tool."""
     flags = await _flags()

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from cli.analyses import existing
 from cli.anonymous import Anonymiser
-from cli.event_loop import asynchronous
 from cli.output import console, fail
 from cli.settings import read_settings
 from cli.suites import Suite
@@ -52,7 +51,6 @@ class Proposals(Value):
     proposals: tuple[Proposal, ...]
 
 
-@asynchronous
 async def from_(
     conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id; web:NAME may be written NAME.")],
     into: Annotated[Path, typer.Option(help="A suite (.yaml), or a recording for prosa replay (.jsonl); appended to.")],
@@ -88,7 +86,6 @@ async def from_(
     console.print(f"{name}: {len(steps)} messages in {into}. Read it: names that no field holds are not replaced.")
 
 
-@asynchronous
 async def questions(
     into: Annotated[Path, typer.Option(help="File of the proposals.")] = Path("proposals.yaml"),
     apply: Annotated[bool, typer.Option("--apply", help="Write approved ones into the documents.")] = False,

@@ -1,6 +1,11 @@
 """Groups of commands, and commands of their own, each loaded when it is named: all of them together take a second."""
 
+import asyncio
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +26,26 @@ GROUPS = {
     "release": "cli.release",
     "shadow": "cli.shadow",
 }
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CommandApp(typer.Typer):
+    """Commands of which the async ones run in an event loop of their own; Typer knows only plain functions."""
+
+    def command(self, *args: Any, **options: Any) -> Callable[[F], F]:
+        register = super().command(*args, **options)
+
+        def add(function: F) -> F:
+            @wraps(function)
+            def run(*given: Any, **named: Any) -> Any:
+                return asyncio.run(function(*given, **named))
+
+            register(run if iscoroutinefunction(function) else function)
+            return function
+
+        return add
 
 
 class Commands(TyperGroup):

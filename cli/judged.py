@@ -70,7 +70,7 @@ async def asked_verdicts(
                         (web_message("eval", MessageId("eval"), row.user, at=SystemClock().now()),) if row.user else ()
                     )
                     view = TurnView(institution, conversation, messages, ChannelName.WEB, (), ())
-                    one = TurnJudge(prompter, ClearedSentences(), view, prompter.start_clock(), is_own=floor.is_own)
+                    one = TurnJudge(prompter, ClearedSentences(), view, prompter.begin_calls(), is_own=floor.is_own)
                     findings = await one.findings(list(sentences(row.reply)))
                 return Verdict(
                     findings=(UNAVAILABLE,) if one.is_unavailable else findings,

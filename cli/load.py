@@ -15,6 +15,7 @@ from rich.progress import Progress as ProgressBar
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.event_loop import run_serving
 from adapters.http.client import HttpError, ask, open_client
+from cli.groups import CommandApp
 from cli.output import FAILED, AsJson, console, fail, print_rows
 from cli.replies import Collector, Matched, match
 from cli.settings import read_settings
@@ -25,7 +26,7 @@ from sandbox.whatsapp_webhooks import envelope, signed
 AWAIT_SECONDS = 30.0
 FIRST_ANSWER_WITHIN = timedelta(seconds=5)
 
-app = typer.Typer(add_completion=False)
+app = CommandApp(add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ async def run(
     tasks = [asyncio.create_task(one) for one in beside]
     try:
         sent = await traffic.drive(load)
-        replies = await _matched(sent, collector, await_seconds) if collector else None
+        replies, ends = None, time.monotonic() + await_seconds
+        if collector is not None:
+            while (replies := match(sent, collector.replies)).lost and time.monotonic() <= ends:  # noqa: ASYNC110 - another process has them
+                await asyncio.sleep(1)
     finally:
         for task in tasks:
             task.cancel()
@@ -122,15 +126,6 @@ async def run(
         driver_cpu_seconds=time.process_time() - cpu,
         replies=replies,
     )
-
-
-async def _matched(sent: Sequence[Sent], collector: Collector, await_seconds: float) -> Matched:
-    ends = time.monotonic() + await_seconds
-    while True:
-        matched = match(sent, collector.replies)
-        if not matched.lost or time.monotonic() > ends:
-            return matched
-        await asyncio.sleep(1)
 
 
 async def _show(traffic: Traffic, collector: Collector | None, shows: bool) -> None:

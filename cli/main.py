@@ -14,15 +14,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cli.event_loop import asynchronous
-from cli.groups import Commands
+from cli.groups import CommandApp, Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_findings, print_json, print_rows, visible
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, checked
 from observability.logs import configure_logs, logger
 
-app = typer.Typer(
+app = CommandApp(
     name="prosa",
     cls=Commands,
     no_args_is_help=True,
@@ -200,7 +199,6 @@ def chat(
 
 
 @app.command()
-@asynchronous
 async def demo() -> None:
     """Play sample conversations through the real webhook path and print each turn."""
     from adapters.http.listener import listen
@@ -272,7 +270,6 @@ def replay(
 
 
 @app.command()
-@asynchronous
 async def backup(
     file: Annotated[Path, typer.Argument(help="A new file; FILE.sha256 is written beside it.")], as_json: AsJson = False
 ) -> None:
@@ -283,7 +280,6 @@ async def backup(
 
 
 @app.command()
-@asynchronous
 async def restore(
     file: Annotated[Path, typer.Argument(help="What prosa backup has written, with its FILE.sha256.")],
     replace: Annotated[bool, typer.Option("--replace", help="Also over conversations that the store holds.")] = False,
@@ -304,16 +300,16 @@ def _report_copied(counts: dict[str, int], as_json: bool) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+async def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
     from cli.doctor import examine
 
-    if print_findings(asyncio.run(examine(read_settings())), as_json):
+    if print_findings(await examine(read_settings()), as_json):
         raise typer.Exit(FAILED)
 
 
 @app.command()
-def status(
+async def status(
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the page; default: the institution's.")] = None,
@@ -321,7 +317,7 @@ def status(
     """Print the first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
     from cli.digests import status as print_status
 
-    print_status(as_json, html, language)
+    await print_status(as_json, html, language)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.groups import CommandApp
 from contracts.findings import Finding, Health
 from observability.logs import configure_logs
 
@@ -50,7 +51,7 @@ SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
 def group(help: str, **options: Any) -> typer.Typer:
     """Return a group of commands, which prints its help without one."""
-    return typer.Typer(add_completion=False, help=help, no_args_is_help=True, **options)
+    return CommandApp(add_completion=False, help=help, no_args_is_help=True, **options)
 
 
 def log_only_errors() -> None:

@@ -1,7 +1,11 @@
 """`prosa prompts`: the templates of the prompt tasks."""
 
+import asyncio
 import difflib
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import orjson
@@ -10,15 +14,15 @@ import typer
 from adapters.channels.web.inbound import web_message
 from cli.output import AsJson, console, fail, group, print_json, print_rows, visible
 from cli.settings import read_settings
-from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
 from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.decisions import StateDecision
-from contracts.errors import PromptNotFoundError
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
+from prompts.pricing.tokens import estimated_tokens
 from prompts.request import TurnView
 from prompts.tasks.registry import task_of
 from prompts.tasks.task import View
@@ -27,10 +31,12 @@ from prompts.templating.lint import findings, sample_input, trials
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import TranscriptInput
 from prompts.templating.template import PromptTemplate
+from worker.bootstrap import make_model
 
 app = group("What is said to the model.")
 
 Name = Annotated[str, typer.Argument(help="A template's name, e.g. select_state.")]
+PATIENCE = timedelta(seconds=10)
 
 
 @app.command("list")
@@ -191,3 +197,45 @@ def try_(as_json: AsJson = False) -> None:
     print_rows(as_json, views, ("of", "case", "tokens", "result"), rows, empty="None.")
     if failed:
         raise fail(f"{len(failed)} of {len(tried)} cases failed")
+
+
+class TokensBy(StrEnum):
+    """Source of a number of tokens."""
+
+    PROVIDER = "provider"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of each text, in order. The provider's include the few with which it frames a message."""
+
+    tokens: tuple[int, ...]
+    by: TokensBy
+
+    @property
+    def note(self) -> str:
+        """The source of the numbers, for a person."""
+        if self.by is TokensBy.PROVIDER:
+            return "tokens are the provider's count"
+        return "tokens are an estimate (prompts/pricing/tokens.py); with ANTHROPIC_API_KEY the provider is asked"
+
+
+def count_tokens(settings: Settings, texts: Sequence[str]) -> TokenCounts:
+    """Ask the provider when there is a key for it; estimate without one, or when it does not answer."""
+
+    async def asked() -> tuple[int, ...]:
+        model = make_model(settings)
+        try:
+            counted = (model.count_tokens(text, model=settings.model_state, within=PATIENCE) for text in texts)
+            return tuple(await asyncio.gather(*counted))
+        finally:
+            await model.close()
+
+    if not settings.uses_sandbox_model and settings.model_provider != "bedrock":
+        try:
+            return TokenCounts(asyncio.run(asked()), TokensBy.PROVIDER)
+        except (ModelUnavailableError, ModelRequestRejectedError):
+            # The estimate takes its place, and says so.
+            pass
+    return TokenCounts(tuple(estimated_tokens(text) for text in texts), TokensBy.ESTIMATE)

@@ -16,7 +16,7 @@ import typer
 from adapters.clock import SystemClock
 from adapters.http.client import Answer, HttpError, ask, open_client
 from adapters.http.prometheus import CLOUD_MONITORING, PrometheusApi
-from cli.event_loop import asynchronous
+from cli.groups import CommandApp
 from cli.output import AsJson, console, fail, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, TransientError
@@ -32,7 +32,7 @@ ANSWER_WITHIN, REPLY_WITHIN = timedelta(seconds=10), timedelta(seconds=40)
 DURATION = re.compile(r"(\d+)([smh])")
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 
-app = typer.Typer(no_args_is_help=True, help="Releases by steps: a smoke test, and a watch that ends with 1.")
+app = CommandApp(no_args_is_help=True, help="Releases by steps: a smoke test, and a watch that ends with 1.")
 
 
 def _duration(text: str) -> timedelta:
@@ -43,7 +43,6 @@ def _duration(text: str) -> timedelta:
 
 
 @app.command()
-@asynchronous
 async def verify(
     revision: Annotated[list[str], typer.Option(help="The new revision; again for that of another service.")],
     lasting: Annotated[timedelta, typer.Option("--for", parser=_duration, help="For how long: 30m, 1h.")] = "1h",  # type: ignore[assignment]  # Typer parses it
@@ -57,15 +56,16 @@ async def verify(
     if bool(prometheus) == bool(project):
         raise ConfigurationError("give --prometheus URL or --project NAME")
     matchers = matchers_of(revision, label, where)
+
+    def show(seen: Look | None) -> None:
+        if as_json:
+            print(orjson.dumps(seen.view() if seen else {"unavailable": True}).decode(), flush=True)
+        else:
+            console.print(seen.text() if seen else "the server of metrics does not answer")
+
     async with _metrics(prometheus, project) as metrics:
-        reason = await watch(
-            matchers,
-            metrics,
-            lasting=lasting,
-            clock=SystemClock(),
-            sleep=asyncio.sleep,
-            show=partial(_show, as_json=as_json),
-        )
+        clock = SystemClock()
+        reason = await watch(matchers, metrics, lasting=lasting, clock=clock, sleep=asyncio.sleep, show=show)
     if as_json:
         print(orjson.dumps({"passed": reason is None, "reason": reason}).decode())
     if reason is not None:
@@ -128,15 +128,7 @@ async def _metrics(prometheus: str, project: str) -> AsyncIterator[Callable[[dat
         await api.close()
 
 
-def _show(seen: Look | None, *, as_json: bool) -> None:
-    if as_json:
-        print(orjson.dumps(seen.view() if seen else {"unavailable": True}).decode(), flush=True)
-    else:
-        console.print(seen.text() if seen else "the server of metrics does not answer")
-
-
 @app.command()
-@asynchronous
 async def smoke(
     url: Annotated[str, typer.Argument(help="Address of the new revision, before it gets traffic.")],
     as_json: AsJson = False,

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from cli.digests import Html, Language, baseline, daily, performance, reporting, weekly, write
-from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, group, print_json, print_table
 from cli.settings import read_settings
 from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
@@ -28,7 +27,6 @@ Recount = Annotated[
 
 
 @app.command()
-@asynchronous
 async def cost(
     day: Day = None,
     days: Days = 1,

@@ -5,14 +5,17 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from adapters.http.listener import listen
-from cli.connections import BoundedProtocol
+from cli.connections import Connections
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
+
+ROOM = 2_000
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -50,26 +53,28 @@ async def stop_signal() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn server that leaves signals to its process."""
+    """uvicorn server that leaves signals, and what they end, to its process."""
 
     @asynccontextmanager
     async def running(self, listener: socket.socket) -> AsyncIterator[str]:
         """Serve on the socket while the context is open; yield the address."""
-        serving = asyncio.create_task(self._serve(sockets=[listener]))
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listener])
         try:
-            while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
-                await asyncio.sleep(0.005)
             host, port = listener.getsockname()[:2]
             yield f"http://{host}:{port}"
         finally:
-            self.should_exit = True
-            await serving
+            await self.shutdown(sockets=[listener])
 
 
-def server_of(app: Any) -> Server:
+def server_of(app: ASGIApp, *, room: int = ROOM) -> Server:
+    """Return the server of the app, for `room` connections and as many requests at a time."""
+    connections = Connections(app, room=room)
     config = uvicorn.Config(
-        app,
-        http=BoundedProtocol,
+        connections,
+        # Typed as a class; what uvicorn asks of it is to be called.
+        http=cast("type[asyncio.Protocol]", connections.accept),
         ws="none",
         access_log=False,
         log_config=None,
@@ -77,7 +82,7 @@ def server_of(app: Any) -> Server:
         log_level="error",
         lifespan="off",
         timeout_graceful_shutdown=2,
-        limit_concurrency=2_000,
+        limit_concurrency=room,
         server_header=False,
         date_header=False,
     )

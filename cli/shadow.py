@@ -23,7 +23,7 @@ from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
 from adapters.http.access import Access
 from cli.comparing import LIMITS, Kind, verdict
-from cli.event_loop import asynchronous
+from cli.groups import CommandApp
 from cli.output import AsJson, console, print_json, print_table
 from cli.replay import candidate as candidate_settings
 from cli.replay import offline
@@ -55,7 +55,7 @@ from worker.drain import drain
 from worker.engines.health import Operation, create_app
 
 log = logger(__name__)
-app = typer.Typer(add_completion=False)
+app = CommandApp(add_completion=False)
 
 COLLECTION = "shadow"
 # A conversation in which nothing happened for so long is compared.
@@ -125,10 +125,18 @@ class Shadow:
         tally, until = Tally.model_validate(record.body) if record else Tally(until=now - QUIET), now - QUIET
         query = ConversationQuery(since=tally.until, until=until)
         heads = [
-            head async for head in all_conversations(self.live.store.conversations, query) if self._is_chosen(head)
+            head
+            async for head in all_conversations(self.live.store.conversations, query)
+            if not (head.apart or head.reminded)
+            and head.turns <= MOST_TURNS
+            and int(digest("shadow", head.id, size=4), 16) < self.share * 2**32
         ]
         if heads:
-            async with self._engine() as (engine, backend, clock):
+            clock, channels = PlayedClock(), {name: SilentChannel(platform) for name, platform in PLATFORMS.items()}
+            async with (
+                open_backend(self.candidate) as backend,
+                open_engine(self.candidate, backend, clock=clock, channels=channels, flagged=False) as engine,
+            ):
                 for head in heads:
                     today = self.spending.day().isoformat()
                     if Decimal(tally.spent_usd.get(today, "0")) >= self.budget or self.spending.share >= 1:
@@ -142,19 +150,6 @@ class Shadow:
             Record(collection=COLLECTION, key=self.name, version=version, body=body, updated_at=now)
         )
         return tally
-
-    def _is_chosen(self, head: Conversation) -> bool:
-        is_whole = not (head.apart or head.reminded) and head.turns <= MOST_TURNS
-        return is_whole and int(digest("shadow", head.id, size=4), 16) < self.share * 2**32
-
-    @asynccontextmanager
-    async def _engine(self) -> AsyncIterator[tuple[Engine, Backend, PlayedClock]]:
-        clock, channels = PlayedClock(), {name: SilentChannel(platform) for name, platform in PLATFORMS.items()}
-        async with (
-            open_backend(self.candidate) as backend,
-            open_engine(self.candidate, backend, clock=clock, channels=channels, flagged=False) as engine,
-        ):
-            yield engine, backend, clock
 
     async def _repeated(
         self, head: Conversation, engine: Engine, backend: Backend, clock: PlayedClock
@@ -220,7 +215,6 @@ async def open_shadow(settings: Settings, folder: Path, *, share: float, budget:
 
 
 @app.command()
-@asynchronous
 async def shadow(
     folder: Annotated[Path, typer.Argument(help="The candidate: institution/, prompts/ or .env.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the conversations.")] = 0.05,

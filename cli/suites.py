@@ -25,7 +25,7 @@ from contracts.settings import Settings
 from contracts.values import Text, Value
 from contracts.yaml_file import read_yaml
 from prompts.request import escaped_json
-from prompts.tasks.json_schema import list_of, object_of, text
+from prompts.tasks.task import list_of, object_of, text
 
 DOCUMENTS = Path(context.__file__).parent / "documents"
 EVALS = Path("evals")

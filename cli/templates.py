@@ -2,10 +2,9 @@
 
 import typer
 
-from adapters.channels.asking import Refusal
+from adapters.channels.platform import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
-from cli.event_loop import asynchronous
 from cli.output import FAILED, AsJson, fail, group, print_rows
 from cli.settings import read_settings
 from context.loader import load_institution
@@ -25,7 +24,6 @@ async def _listed(settings: Settings) -> list[ListedTemplate]:
 
 
 @app.command("list")
-@asynchronous
 async def list_templates(as_json: AsJson = False) -> None:
     """List the templates of the token's business accounts, with their state at the platform."""
     views = [one.view() for one in await _listed(read_settings())]
@@ -35,7 +33,6 @@ async def list_templates(as_json: AsJson = False) -> None:
 
 
 @app.command()
-@asynchronous
 async def check(as_json: AsJson = False) -> None:
     """Compare the templates of the documents' timers with the platform's; exit 1 when one would be refused."""
     settings = read_settings()

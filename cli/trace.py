@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.conversation import TransitionRecord, TurnRecord
-from contracts.delivery import InboxEntry, OutboxRow, Receipt
+from contracts.conversation import TurnRecord
+from contracts.delivery import OutboxRow
 from contracts.ports import Inbox, Store
 from contracts.values import ConversationId, MessageId
 from observability.tracing import trace_id_of
@@ -41,41 +41,25 @@ async def trace(
         rows = [row for row in rows if row.turn_id in mine]
         spans = [(turn.received_at or turn.at, turn.at) for turn in turns]
         transitions = [move for move in transitions if any(start <= move.at <= end for start, end in spans)]
-    events = [
-        *_received(receipts),
-        *_waiting(waiting),
-        *_moves(transitions),
-        *(event for turn in turns for event in _turn(turn)),
-        *(event for row in rows for event in _row(row)),
-        *[
-            Event(letter.at, "dead letter", f"{letter.reason}, {letter.attempts} attempts; prosa dead-letters show")
-            for letter in await store.dead_letters.letters(limit=1_000)
-            if letter.conversation_id == conversation_id and message_id in (None, letter.message_id)
-        ],
-    ]
-    return sorted(events, key=lambda event: event.at)
-
-
-def _received(receipts: list[Receipt]) -> Iterator[Event]:
+    events = [event for turn in turns for event in _turn(turn)] + [_delivery(row) for row in rows]
     for receipt in receipts:
         message = receipt.message
         detail = f"{message.id} ({message.kind}), inbox position {receipt.sequence}{_traced(message.traceparent)}"
-        yield Event(message.received_at, "received, durable", detail, receipt.turn_id)
-
-
-def _waiting(entries: list[InboxEntry]) -> Iterator[Event]:
-    for entry in entries:
+        events.append(Event(message.received_at, "received, durable", detail, receipt.turn_id))
+    for entry in waiting:
         message = entry.message
         state = f"claimed {entry.attempts} times, not answered" if entry.attempts else "not claimed yet"
         detail = f"{message.id} ({message.kind}), {state}{_traced(message.traceparent)}"
-        yield Event(message.received_at, "received, waiting", detail)
-
-
-def _moves(transitions: list[TransitionRecord]) -> Iterator[Event]:
+        events.append(Event(message.received_at, "received, waiting", detail))
     for move in transitions:
         sure = f", confidence {move.confidence:.2f}" if move.confidence is not None else ""
         why = "".join(f", {name} {value}" for name, value in move.metadata.items() if value)
-        yield Event(move.at, "state", f"{move.source} -> {move.dest} by {move.trigger}{sure}{why}")
+        events.append(Event(move.at, "state", f"{move.source} -> {move.dest} by {move.trigger}{sure}{why}"))
+    for letter in await store.dead_letters.letters(limit=1_000):
+        if letter.conversation_id == conversation_id and message_id in (None, letter.message_id):
+            detail = f"{letter.reason}, {letter.attempts} attempts; prosa dead-letters show"
+            events.append(Event(letter.at, "dead letter", detail))
+    return sorted(events, key=lambda event: event.at)
 
 
 def _turn(turn: TurnRecord) -> Iterator[Event]:
@@ -95,7 +79,7 @@ def _turn(turn: TurnRecord) -> Iterator[Event]:
     yield Event(turn.at, "committed", f"{replies}, {why}{', fallback' if turn.fallback else ''}", turn.id)
 
 
-def _row(row: OutboxRow) -> Iterator[Event]:
+def _delivery(row: OutboxRow) -> Event:
     detail = f"{row.message.type}, {row.attempts} attempt(s)"
     if row.platform_message_id:
         detail += f", platform id {row.platform_message_id}"
@@ -104,7 +88,7 @@ def _row(row: OutboxRow) -> Iterator[Event]:
     if row.error_code and row.error_code != row.refused_code:
         detail += f", {row.error_code}"
     detail += _traced(row.traceparent)
-    yield Event(row.updated_at, f"outbox {row.state}", f"{row.id}: {detail}", row.turn_id)
+    return Event(row.updated_at, f"outbox {row.state}", f"{row.id}: {detail}", row.turn_id)
 
 
 def _traced(traceparent: str | None) -> str:

@@ -5,7 +5,6 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cli.posting import Poster
@@ -65,22 +64,14 @@ class Planned:
 def plan(load: Load) -> list[Planned]:
     """Return the deterministic plan of a load. People take turns, so that all write at the same rate."""
     chance = random.Random(load.seed)
-    moments = itertools.islice(_moments(load, chance), load.messages)
-    messages = [
-        Planned(at, index % load.people, index // load.people + 1, chance.random() < load.duplicates)
-        for index, at in enumerate(moments)
-    ]
+    at, messages = 0.0, list[Planned]()
+    for index in range(load.messages):
+        messages.append(Planned(at, index % load.people, index // load.people + 1, chance.random() < load.duplicates))
+        if load.rate:
+            at += chance.expovariate(load.rate) if load.poisson else 1 / load.rate
     hot = int(load.hot_rate * load.seconds)
     messages += [Planned(n / load.hot_rate, load.people, n + 1, doubled=False, measured=False) for n in range(hot)]
     return sorted(messages, key=lambda message: message.at)
-
-
-def _moments(load: Load, chance: random.Random) -> Iterator[float]:
-    at = 0.0
-    while True:
-        yield at
-        if load.rate:
-            at += chance.expovariate(load.rate) if load.poisson else 1 / load.rate
 
 
 @dataclass(frozen=True)
@@ -206,15 +197,16 @@ class Traffic:
 
     async def _report_statuses(self, poster: Poster, load: Load, begin: float) -> None:
         """Send statuses of foreign messages: they are read, parked and never touch a conversation."""
+
+        async def report(at: float) -> None:
+            change = status(wamid(), "delivered", self.person(9_999_999), phone_number_id=self._phone_number_id)
+            await self._post_until_taken(poster, signed(envelope(change), self.secret))
+            self.status_seconds.append(time.perf_counter() - at)
+
         posts = []
         for number in range(int(load.statuses_rate * load.seconds)):
             at = begin + number / load.statuses_rate
             if (wait := at - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            posts.append(asyncio.create_task(self._report(poster, at)))
+            posts.append(asyncio.create_task(report(at)))
         await asyncio.gather(*posts)
-
-    async def _report(self, poster: Poster, at: float) -> None:
-        change = status(wamid(), "delivered", self.person(9_999_999), phone_number_id=self._phone_number_id)
-        await self._post_until_taken(poster, signed(envelope(change), self.secret))
-        self.status_seconds.append(time.perf_counter() - at)

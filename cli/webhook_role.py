@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from uuid import uuid4
 
 from starlette.types import ASGIApp
 
-from adapters.channels.asking import Refusal
+from adapters.channels.platform import Refusal
 from adapters.channels.registry import PLATFORMS, open_inbound
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.clock import NoFaults, SystemClock
@@ -25,7 +25,6 @@ from webhook.app import create_app
 from webhook.settings import SendableTemplate, WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
-from worker.people.corrections import note_correction
 from worker.people.notices import Notices
 from worker.people.operators import operators_without_engine
 
@@ -55,7 +54,7 @@ async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
                 clock=SystemClock(),
             )
             async with recording(recorder):
-                observe = partial(note_correction, recorder=recorder)
+                observe = recorder.note_correction
                 yield create_app(webhook_dependencies(effective, settings, backend, queue, None, observe))
 
 

@@ -1,6 +1,6 @@
 """Resolution of a key for a person: an experiment's override, else the flag's value, else the caller's default."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -33,6 +33,11 @@ class Assignment:
 
     def __str__(self) -> str:
         return f"{self.subject}={self.variant}"
+
+
+def assignments_of(arms: Iterable[str]) -> list[Assignment]:
+    """Return the assignments that the head of a conversation has as texts."""
+    return [Assignment(*arm.split("=", 1)) for arm in arms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +104,6 @@ class Resolver:
             without: Choice[V] = self._of_flag(key, default, context)
             return Choice(without.value, (*own, *without.assignments))
         return self._of_flag(key, default, context)
-
-    def assignments(
-        self, keys: Mapping[str, bool | int | float | str], context: EvaluationContext
-    ) -> tuple[Assignment, ...]:
-        """Return the assignments that use of these keys, given with their defaults, exposes a person to; each once."""
-        found = dict.fromkeys(
-            one
-            for key, default in keys.items()
-            for one in self.value(key, default, context).assignments  # type: ignore[type-var]
-        )
-        return tuple(found)
 
     def arms(self, context: EvaluationContext) -> tuple[Assignment, ...]:
         """Return the person's arms in all active experiments, exposed or not."""

@@ -1,8 +1,9 @@
 """State machine on the `transitions` library: one for all conversations, as building one costs more than a move."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from transitions import EventData, Machine, MachineError
@@ -12,14 +13,12 @@ from contracts.errors import ConversationMovedError, IllegalTransitionError, Tra
 from fsm.table import MOVES, STATES, TABLE_VERSION, Facts, Move, StateRow, facts_of
 
 
+@dataclass(slots=True)
 class _Cursor:
     """Stateful model that the library moves; one for each trigger."""
 
-    __slots__ = ("facts", "state")
-
-    def __init__(self, state: State, facts: Facts) -> None:
-        self.state = state.value
-        self.facts = facts
+    state: str
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Transitions:
     """A conversation with the transitions made since it was loaded."""
 
     conversation: Conversation
-    records: tuple[TransitionRecord, ...] = field(default=())
+    records: tuple[TransitionRecord, ...] = ()
 
     @property
     def state(self) -> State:
@@ -59,12 +58,8 @@ class ConversationMachine:
             send_event=True,
         )
         for move in moves:
-            self._machine.add_transition(
-                move.trigger.value,
-                move.source.value,
-                move.dest.value,
-                conditions=[_condition(move)] if move.guard else None,
-            )
+            condition = partial(_is_open, move.guard) if move.guard else None
+            self._machine.add_transition(move.trigger.value, move.source.value, move.dest.value, conditions=condition)
 
     def advance(
         self,
@@ -81,7 +76,14 @@ class ConversationMachine:
             IllegalTransitionError: the table has no such move from this state, or its guard is closed.
         """
         source = transitions.state
-        dest = self._fired(source, trigger, facts_of(transitions.conversation))
+        cursor = _Cursor(source.value, facts_of(transitions.conversation))
+        try:
+            moved = self._machine.events[trigger.value].trigger(cursor)
+        except (MachineError, KeyError) as exc:
+            raise IllegalTransitionError(f"no move '{trigger}' from {source}") from exc
+        if not moved:
+            raise IllegalTransitionError(f"the guard of '{trigger}' from {source} is closed")
+        dest = State(cursor.state)
         record = TransitionRecord(
             source=source, dest=dest, trigger=trigger, confidence=confidence, metadata=dict(metadata or {}), at=at
         )
@@ -102,27 +104,10 @@ class ConversationMachine:
             if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
         }
 
-    def _fired(self, source: State, trigger: Trigger, facts: Facts) -> State:
-        cursor = _Cursor(source, facts)
-        try:
-            moved = self._machine.events[trigger.value].trigger(cursor)
-        except (MachineError, KeyError) as exc:
-            raise IllegalTransitionError(f"no move '{trigger}' from {source}") from exc
-        if not moved:
-            raise IllegalTransitionError(f"the guard of '{trigger}' from {source} is closed")
-        return State(cursor.state)
 
-
-def _condition(move: Move) -> Any:
-    guard = move.guard
-    assert guard is not None  # noqa: S101 - only called for guarded moves
-
-    def condition(event: EventData) -> bool:
-        cursor: Any = event.model
-        return guard(cursor.facts)
-
-    condition.__name__ = guard.__name__
-    return condition
+def _is_open(guard: Callable[[Facts], bool], event: EventData) -> bool:
+    cursor: Any = event.model
+    return guard(cursor.facts)
 
 
 # version -> migration of a conversation of that version to the next one.

@@ -12,21 +12,14 @@ def problems(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES)
     named = [row.state for row in states]
     keys = [(move.source, move.trigger) for move in moves]
     reached = _reachable_from(State.INIT, moves)
-    at_rest = RESTING_STATES - {State.INIT}
     return [
         *(f"{state} has no row" for state in State if state not in named),
         *(f"{state} has two rows" for state in set(named) if named.count(state) > 1),
         *(f"'{key[1]}' from {key[0]} leads to two places" for key in set(keys) if keys.count(key) > 1),
         *(f"{state} cannot be reached from INIT" for state in named if state not in reached),
         *(f"{move.source} is final but has the move '{move.trigger}'" for move in moves if move.source in FINAL_STATES),
-        *_without_way_out(states, moves),
-        *_without_time_out(states, moves),
-        *_partial_guards(moves),
-        *(
-            f"from {state} no resting state can be reached"
-            for state in named
-            if not _reachable_from(state, moves) & at_rest
-        ),
+        *(problem for row in states for problem in _without_end(row, moves)),
+        *(problem for move in moves for problem in _partial_guard(move)),
     ]
 
 
@@ -48,32 +41,26 @@ def _reachable_from(start: State, moves: Sequence[Move]) -> set[State]:
     return seen
 
 
-def _without_way_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    """Find states that some combination of facts does not let out; a time-out is no way out."""
-    for row in states:
-        if row.is_final:
-            continue
-        own = [move for move in moves if move.source is row.state and move.trigger is not Trigger.TIME_OUT]
-        own = [move for move in own if move.dest is not move.source]
-        for facts in all_facts():
-            if not any(move.guard is None or move.guard(facts) for move in own):
-                yield f"{row.state} has no way out when {facts!r}"
+def _without_end(row: StateRow, moves: Sequence[Move]) -> Iterator[str]:
+    """Find what could keep a conversation in the state; a time-out is no way out, whatever the facts are."""
+    own = [move for move in moves if move.source is row.state]
+    has_time_out = any(move.trigger is Trigger.TIME_OUT for move in own)
+    out = [move for move in own if move.trigger is not Trigger.TIME_OUT and move.dest is not move.source]
+    if row.is_final and (has_time_out or row.limit):
+        yield f"{row.state} is final but has a time-out"
+    if not row.is_final and not (has_time_out and row.limit):
+        yield f"{row.state} has no time-out"
+    for facts in all_facts():
+        if not row.is_final and not any(move.guard is None or move.guard(facts) for move in out):
+            yield f"{row.state} has no way out when {facts!r}"
+    if not _reachable_from(row.state, moves) & (RESTING_STATES - {State.INIT}):
+        yield f"from {row.state} no resting state can be reached"
 
 
-def _without_time_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    for row in states:
-        timed = any(move.source is row.state and move.trigger is Trigger.TIME_OUT for move in moves)
-        if row.is_final and (timed or row.limit):
-            yield f"{row.state} is final but has a time-out"
-        if not row.is_final and not (timed and row.limit):
-            yield f"{row.state} has no time-out"
-
-
-def _partial_guards(moves: Sequence[Move]) -> Iterator[str]:
-    for move in moves:
-        if move.guard is not None:
-            answers = [move.guard(facts) for facts in all_facts()]
-            if not all(isinstance(answer, bool) for answer in answers):
-                yield f"the guard of '{move.trigger}' from {move.source} is not a plain yes or no"
-            if not any(answers):
-                yield f"the guard of '{move.trigger}' from {move.source} is never open"
+def _partial_guard(move: Move) -> Iterator[str]:
+    if move.guard is not None:
+        answers = [move.guard(facts) for facts in all_facts()]
+        if not all(isinstance(answer, bool) for answer in answers):
+            yield f"the guard of '{move.trigger}' from {move.source} is not a plain yes or no"
+        if not any(answers):
+            yield f"the guard of '{move.trigger}' from {move.source} is never open"

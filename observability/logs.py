@@ -13,8 +13,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
-from observability.exceptions import places
-from observability.tracing import current_span
+from observability.tracing import current_span, places
 
 # Fields of Google Cloud Logging: https://docs.cloud.google.com/logging/docs/structured-logging
 TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"

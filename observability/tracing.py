@@ -9,10 +9,12 @@ Another process continues a trace by its W3C `traceparent` (https://www.w3.org/T
 string that is stored with its message.
 """
 
+import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Token
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -20,16 +22,21 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from contracts.analysis import Analysis
+from contracts.delivery import OutboxRow
+from contracts.turn import Turn
+from contracts.values import ConversationId
 from observability import attributes as names
-from observability.exceptions import places
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 Kind: TypeAlias = trace.SpanKind
 Flush: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
-NOTHING: Mapping[str, Attribute] = {}
-NOT_INHERITED: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = {}
+# The parent of a span that begins a trace of its own, whatever the current one is.
+NO_PARENT = Context()
 INHERITED = create_key("prosa.inherited")
+FRAMES = 6
 
 _traceparents = TraceContextTextMapPropagator()
 
@@ -119,7 +126,7 @@ def span(
     kind: Kind = trace.SpanKind.INTERNAL,
     parent: Context | None = None,
     links: Sequence[Context] = (),
-    inherited: Mapping[str, str] = NOT_INHERITED,
+    inherited: Mapping[str, str] = NOTHING,
     start_ns: int | None = None,
 ) -> Span:
     """Open a span in the current one, or in `parent`; without either it begins a trace.
@@ -134,43 +141,19 @@ def span(
     # The sampler would decide the same, after the SDK had made a span's context.
     if of_parent.is_valid and not of_parent.trace_flags.sampled:
         return UNRECORDED if parent is None else Span(trace.INVALID_SPAN, parent)
-    return _open(_tracer, name, attributes, kind, within, links, inherited, start_ns)
-
-
-def root_span(
-    name: str,
-    attributes: Mapping[str, Attribute],
-    *,
-    kind: Kind = trace.SpanKind.INTERNAL,
-    inherited: Mapping[str, str] = NOT_INHERITED,
-) -> Span:
-    """Open the root span of a new trace, whatever the current one is."""
-    return _open(_tracer, name, attributes, kind, Context(), (), inherited, None) if _tracer else UNRECORDED
-
-
-def _open(
-    tracer: trace.Tracer,
-    name: str,
-    attributes: Mapping[str, Attribute],
-    kind: Kind,
-    within: Context,
-    links: Sequence[Context],
-    inherited: Mapping[str, str],
-    start_ns: int | None,
-) -> Span:
     passed = inherited_in(within)
     if inherited:
         passed = {**passed, **inherited}
         within = set_value(INHERITED, passed, within)
     linked = [trace.Link(trace.get_current_span(one).get_span_context()) for one in links]
-    opened = tracer.start_span(name, within, kind, {**passed, **attributes}, linked, start_ns)
+    opened = _tracer.start_span(name, within, kind, {**passed, **attributes}, linked, start_ns)
     return Span(opened, trace.set_span_in_context(opened, within))
 
 
 def inherited_in(context: Context) -> Mapping[str, str]:
     """Return the attributes that every span opened in the context inherits."""
     passed = get_value(INHERITED, context)
-    return passed if isinstance(passed, dict) else NOT_INHERITED
+    return passed if isinstance(passed, dict) else NOTHING
 
 
 def inside(context: Context | None) -> AbstractContextManager[None]:
@@ -259,3 +242,66 @@ def _traceparent(context: Context | None) -> str | None:
     if context is not None:
         _traceparents.inject(carrier, context)
     return carrier.get("traceparent")
+
+
+def places(error: BaseException) -> Iterator[str]:
+    """Yield each exception of a group and each cause, with its innermost frames: no text, which may quote a person."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    yield f"{type(error).__name__} at {where}" if where else type(error).__name__
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from places(part)
+    if error.__cause__ is not None:
+        yield from places(error.__cause__)
+
+
+# Spans of a message: each turn has one trace, that of its first message
+
+
+def drain_span(conversation_id: ConversationId) -> Span:
+    """Begin a span in the trace of the message that woke the drain; a drain of the sweep has none."""
+    if current_span() is None:
+        return UNRECORDED
+    return span("drain", kind=Kind.CONSUMER, inherited={names.CONVERSATION: conversation_id})
+
+
+def turn_span(turn: Turn) -> Span:
+    """Begin a span in the trace of the turn's first message, linked to those of its other messages."""
+    first, *merged = turn.messages
+    described = {
+        names.CHANNEL: first.address.channel.value,
+        names.MESSAGES: len(turn.entries),
+        names.ATTEMPT: turn.entries[0].attempts,
+    }
+    named = (remote_span(message.traceparent) for message in merged)
+    return span(
+        "turn",
+        described,
+        parent=nearest(first.traceparent),
+        links=[one for one in named if one is not None and is_sampled(one)],
+        inherited={names.CONVERSATION: turn.conversation_id, names.CORRELATION: turn.correlation_id},
+    )
+
+
+def analysis_span(analysis: Analysis) -> Span:
+    """Begin a trace of its own: an analysis is asked for long after the turn."""
+    described = {names.ANALYSIS: analysis.context.kind.value}
+    return span(
+        "analysis", described, parent=NO_PARENT, inherited={names.CONVERSATION: analysis.context.conversation_id}
+    )
+
+
+def send_span(row: OutboxRow) -> Span:
+    """Begin a span in the trace of the turn that wrote the reply, however late it is sent."""
+    turn = remote_span(row.traceparent)
+    if turn is None:
+        return UNRECORDED
+    described = {
+        names.CHANNEL: row.address.channel.value,
+        names.OUTBOX: row.id,
+        names.ATTEMPT: row.attempts,
+        names.CONVERSATION: row.conversation_id,
+    }
+    sent = span("outbox.send", described, kind=Kind.CLIENT, parent=turn)
+    sent.set(names.CORRELATION, row.correlation_id)
+    return sent

@@ -14,8 +14,7 @@ from contracts.values import ConversationId, Value
 from observability.metrics import FALLBACKS, SPECULATIONS, TEMPLATE_SECONDS
 from prompts.caching.questions import CachePolicy, shown
 from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
-from prompts.execution.strategies import Strategy
+from prompts.execution.prompt_task import ModelCalls, PromptTask, Strategy, TaskResult
 from prompts.request import TurnView
 from prompts.tasks import merged, message_type, response, state
 from prompts.tasks.registry import TURN_TASKS
@@ -71,30 +70,30 @@ class Prompter:
         """Whether there is a template of that name and version to choose."""
         return self._versions.has(name, version)
 
-    def start_clock(self, cost: TurnCost | None = None) -> TurnClock:
+    def begin_calls(self, cost: TurnCost | None = None) -> ModelCalls:
         thinking = self._turn_budget * SHARE_FOR_THINKING
-        return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
+        return ModelCalls(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
 
-    def tasks(self, architecture: Architecture | None, clock: TurnClock, *, is_shown: bool = False) -> "ThreeTasks":
+    def tasks(self, architecture: Architecture | None, calls: ModelCalls, *, is_shown: bool = False) -> "ThreeTasks":
         """Return the tasks of one draft, in the order of the architecture; None: three tasks.
 
         `is_shown`: the channel shows the reply while it forms.
         """
         match architecture:
             case Architecture.MERGED:
-                return MergedTask(self, clock, is_shown=is_shown)
+                return MergedTask(self, calls, is_shown=is_shown)
             case Architecture.SPECULATIVE:
-                return SpeculativeTasks(self, clock, is_shown=is_shown)
-        return ThreeTasks(self, clock, is_shown=is_shown)
+                return SpeculativeTasks(self, calls, is_shown=is_shown)
+        return ThreeTasks(self, calls, is_shown=is_shown)
 
     def generate_response(
-        self, view: TurnView, clock: TurnClock, listener: Listener | None = None
+        self, view: TurnView, calls: ModelCalls, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[ResponseDraft]]:
         """Task 2. `view.decision` is set; `view.rewrite` has the sentences that an earlier draft was withheld for.
 
         `listener` receives the answer, which is JSON, while it forms.
         """
-        return self.ask(response.TASK, view, clock, listener)
+        return self.ask(response.TASK, view, calls, listener)
 
     async def keep(self, response: TaskResult[ResponseDraft]) -> None:
         """Let the cache keep a reply that the gate has let pass."""
@@ -112,7 +111,7 @@ class Prompter:
         return chosen.get(task.name) or chosen.get(setting) or self._models[task.name]
 
     def ask(
-        self, task: Task[TurnView, A], view: TurnView, clock: TurnClock, listener: Listener | None = None
+        self, task: Task[TurnView, A], view: TurnView, calls: ModelCalls, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[A]]:
         """Ask any task, in the versions and with the tuning that the conversation keeps."""
         tuning, started, policy = view.conversation.tuning, self._monotonic(), self._cache_policy
@@ -138,7 +137,7 @@ class Prompter:
             gated=task.gated,
             repairs=task.repairs,
         )
-        return self._executor.run(prompt, clock)
+        return self._executor.run(prompt, calls)
 
 
 Written: TypeAlias = tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]
@@ -196,9 +195,9 @@ class ThreeTasks:
     under way.
     """
 
-    def __init__(self, prompter: Prompter, clock: TurnClock, *, is_shown: bool) -> None:
+    def __init__(self, prompter: Prompter, calls: ModelCalls, *, is_shown: bool) -> None:
         self._prompter = prompter
-        self._clock = clock
+        self._calls = calls
         self._is_shown = is_shown
         self._ahead: tuple[asyncio.Task[TaskResult[Any]], ...] = ()
         self.records: list[TaskRecord] = []
@@ -211,15 +210,15 @@ class ThreeTasks:
 
     async def select_state(self, view: TurnView) -> StateDecision | WorkerError | None:
         """Decide, or return what kept the task from it; `view.limits` are those of the channel."""
-        result = await self._prompter.ask(state.TASK, view, self._clock)
+        result = await self._prompter.ask(state.TASK, view, self._calls)
         self.records.append(result.record)
         return result.value or result.error
 
     async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
         """Write the reply to `view.decision` and choose its form. `listener` receives the answer while it forms."""
         async with asyncio.TaskGroup() as both:
-            words = both.create_task(self._prompter.generate_response(view, self._clock, listener))
-            form = both.create_task(self._prompter.ask(message_type.TASK, view, self._clock))
+            words = both.create_task(self._prompter.generate_response(view, self._calls, listener))
+            form = both.create_task(self._prompter.ask(message_type.TASK, view, self._calls))
         self.records += (words.result().record, form.result().record)
         return words.result(), form.result()
 
@@ -233,8 +232,8 @@ class ThreeTasks:
         await asyncio.wait(ahead)
         in_vain = [one.result().record for one in ahead if not one.cancelled()]
         self.records += (record.model_copy(update={"outcome": "dropped", "quality": None}) for record in in_vain)
-        self.records += self._clock.dropped
-        self._clock.dropped.clear()
+        self.records += self._calls.dropped
+        self._calls.dropped.clear()
 
 
 class MergedTask(ThreeTasks):
@@ -248,7 +247,7 @@ class MergedTask(ThreeTasks):
 
     async def select_state(self, view: TurnView) -> StateDecision | WorkerError | None:
         self._held = HeldAnswer(view) if self._is_shown else None
-        call = asyncio.create_task(self._prompter.ask(merged.TASK, view, self._clock, self._held))
+        call = asyncio.create_task(self._prompter.ask(merged.TASK, view, self._calls, self._held))
         self._ahead = (call,)
         if self._held is not None:
             await asyncio.wait((call, self._held.decided), return_when=asyncio.FIRST_COMPLETED)
@@ -295,8 +294,8 @@ class SpeculativeTasks(ThreeTasks):
             guessed = replace(view, decision=likely, conversation=going_on)
             self._held = HeldText() if self._is_shown else None
             self._ahead = (
-                asyncio.create_task(self._prompter.generate_response(guessed, self._clock, self._held)),
-                asyncio.create_task(self._prompter.ask(message_type.TASK, guessed, self._clock)),
+                asyncio.create_task(self._prompter.generate_response(guessed, self._calls, self._held)),
+                asyncio.create_task(self._prompter.ask(message_type.TASK, guessed, self._calls)),
             )
         decided = await super().select_state(view)
         if likely is None or not isinstance(decided, StateDecision) or not state.foresees(likely, decided):

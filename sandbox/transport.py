@@ -31,8 +31,10 @@ class SandboxMark:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # uvicorn's `send` is a method of the object that owns the connection; other servers have none to offer.
-        scope[_CONNECTION] = getattr(getattr(send, "__self__", None), "transport", None)
+        # The state of a request has the connection behind our own server; uvicorn's `send` is a method of the object
+        # that owns it. Other servers have none to offer.
+        owner = scope.get("state", {}).get(_CONNECTION) or getattr(send, "__self__", None)
+        scope[_CONNECTION] = getattr(owner, "transport", None)
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":

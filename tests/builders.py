@@ -42,11 +42,9 @@ from contracts.messages import Address, ChannelName, InboundMessage, OutboundMes
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from flags.experiments.recorder import Recorder
-from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
-from prompts.execution.hooks import count
-from prompts.execution.policies import compose
-from prompts.execution.strategies import Strategy
+from prompts.execution.policies import BreakerLimits, Breakers, compose
+from prompts.execution.prompt_task import Strategy
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
@@ -320,7 +318,7 @@ def executor(model: ScriptedModel, **options: Any) -> Executor:
         policies,
         monotonic=time.monotonic,
         before=options.get("before", ()),
-        after=[count, *options.get("after", ())],
+        after=options.get("after", ()),
     )
 
 

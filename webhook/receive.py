@@ -17,7 +17,7 @@ from contracts.values import ConversationId
 from observability import attributes as names
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, INBOUND, OTHER_ACCOUNTS, STATUSES
-from observability.tracing import UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, root_span, span
+from observability.tracing import NO_PARENT, UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, span
 from webhook.settings import WebhookDependencies
 
 log = logger(__name__)
@@ -202,7 +202,7 @@ def receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
     for message in messages:
         described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
         of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
-        spans.append(root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message))
+        spans.append(span("webhook.receive", described, kind=Kind.SERVER, parent=NO_PARENT, inherited=of_message))
         named.append(message.model_copy(update={"traceparent": spans[-1].traceparent}))
     with ended(spans):
         yield Reception(named, spans)

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
-from adapters.models.absent import AbsentModel
-from adapters.models.deferred import DeferredModel
+from adapters.models.deferred import AbsentModel, DeferredModel
 from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
@@ -37,12 +36,9 @@ from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
-from prompts.execution.breaker import Breakers
 from prompts.execution.executor import Executor
-from prompts.execution.hooks import PromptCacheWatch, count, strategy_hook
-from prompts.execution.policies import compose
-from prompts.execution.spans import PROVIDERS
-from prompts.execution.strategies import Strategies, Strategy
+from prompts.execution.policies import PROVIDERS, Breakers, compose
+from prompts.execution.prompt_task import PromptCacheWatch, Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
@@ -69,9 +65,8 @@ from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
 from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy
-from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.limiter import AttemptRefunds, Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
-from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -160,18 +155,15 @@ async def open_engine(
         model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback, transcriber = _callback(settings), make_transcriber(settings)
-        for channel in channels.values():
-            stack.push_async_callback(channel.close)
-        if callback is not None:
-            stack.push_async_callback(callback.close)
-        if transcriber is not None:
-            stack.push_async_callback(transcriber.close)
-
-        synthesizer, speech = make_synthesizer(settings), None
-        if synthesizer is not None:
-            stack.push_async_callback(synthesizer.close)
-            speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language)
+        callback, transcriber, synthesizer = (
+            _callback(settings),
+            make_transcriber(settings),
+            make_synthesizer(settings),
+        )
+        for part in (*channels.values(), callback, transcriber, synthesizer):
+            if part is not None:
+                stack.push_async_callback(part.close)
+        speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language) if synthesizer else None
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
@@ -367,8 +359,8 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
         policies,
         monotonic=time.monotonic,
         cache=cache,
-        before=[strategy_hook(strategies)],
-        after=[count, PromptCacheWatch()],
+        before=[strategies],
+        after=[PromptCacheWatch()],
     )
 
 

@@ -27,7 +27,7 @@ from contracts.values import ConversationId
 from observability import attributes as names
 from observability.logs import conversation_logged, logger, message_logged
 from observability.metrics import DRAIN_ERRORS, TURNS
-from observability.turn_spans import drain_span, turn_span
+from observability.tracing import drain_span, turn_span
 from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies
@@ -60,7 +60,7 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
 
     An outage of inbox or store ends it at once: the sweep comes back to what waits. Errors, by what follows:
 
-    - `PermanentError` of one message: `answer_current` gives the message up and goes on.
+    - `PermanentError` of one message: `settle_current` gives the message up and goes on.
     - `CancelledError`: the process stops; the lease is given back at once, so that another one goes on.
     - `LeaseLostError`: another worker holds the conversation, and does what was not committed here.
     - Any other error: the lease is given back with a back-off. An outage takes back the attempts of the messages in
@@ -71,7 +71,12 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
         if attempt is None:
             return None
         with conversation_logged(conversation_id), drain_span(conversation_id):
-            lease = await _claim(conversation_id, attempt, deps)
+            try:
+                lease = await deps.inbox.claim(conversation_id, ttl=deps.limits.lease, at=deps.clock.now())
+            except TransientError as exc:
+                note_errors(exc)
+                attempt.failed()
+                return None
             if lease is None:
                 return None
             await deps.faults.reach("drain.claimed")
@@ -128,12 +133,12 @@ async def answer_pending(
                 break
             entries = await deps.inbox.take(lease, isolate_after=deps.limits.isolate_after)
             await deps.faults.reach("drain.taken")
-            answered: Sequence[int] = ()
+            settled: Sequence[int] = ()
             if entries:
                 progress.entries, progress.attempts = entries, entries[0].attempts
                 with _logged(entries):
                     try:
-                        answered = await answer_current(lease.conversation_id, entries, deps)
+                        settled = await settle_current(lease.conversation_id, entries, deps)
                     except ConversationJoinedError as exc:
                         progress.joined_to = ConversationId(exc.into)
                 progress.entries = ()
@@ -141,7 +146,7 @@ async def answer_pending(
             # A heartbeat behind the release would lock a conversation that nothing holds.
             progress.is_releasing = True
             # Mostly nothing has come since; else the lease is kept, and the next messages are taken.
-            is_released = await deps.inbox.release(lease, answered=answered)
+            is_released = await deps.inbox.release(lease, answered=settled)
             progress.is_releasing = is_released
     attempt.answered()
     return pause
@@ -184,12 +189,16 @@ async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencie
     return until - now
 
 
-async def answer_current(
+async def settle_current(
     conversation_id: ConversationId, entries: Sequence[InboxEntry], deps: DrainDependencies
 ) -> Sequence[int]:
     """Answer the messages as one turn, or give one up that fails for good or was tried too often.
 
-    What arrives before the commit joins the turn, a bounded number of times. Returns the sequences that wait no more.
+    What arrives before the commit joins the turn, a bounded number of times.
+
+    Returns:
+        The sequences that are settled, for the inbox to release: not those given up, which have left it, nor those that
+        go back into the quiet window.
 
     Raises:
         TransientError: nothing was written; the messages are tried again.
@@ -232,8 +241,7 @@ async def answer_current(
         note_errors(exc)
         if len(entries) > 1:
             # One bad message must not take its neighbours along: each is tried alone.
-            alone = [await answer_current(conversation_id, [entry], deps) for entry in entries]
-            return [sequence for answered_alone in alone for sequence in answered_alone]
+            return [one for entry in entries for one in await settle_current(conversation_id, [entry], deps)]
         await give_up(first, type(exc).__name__, deps.operators, deps.outbox)
         return ()
     await outbox.flush(conversation_id, deps.outbox)
@@ -252,16 +260,6 @@ async def _still_pending(turn: Turn, deps: DrainDependencies, *, grow: bool) -> 
 
 
 # The lease
-
-
-async def _claim(conversation_id: ConversationId, attempt: Attempt, deps: DrainDependencies) -> Lease | None:
-    """Take the lease; None: another worker holds it, or the inbox is unavailable."""
-    try:
-        return await deps.inbox.claim(conversation_id, ttl=deps.limits.lease, at=deps.clock.now())
-    except TransientError as exc:
-        note_errors(exc)
-        attempt.failed()
-        return None
 
 
 async def _keep_lease(lease: Lease, progress: DrainProgress, deps: DrainDependencies) -> None:

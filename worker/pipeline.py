@@ -14,6 +14,7 @@ from context.hours import handoff_text
 from contracts.analysis import AnalysisKind
 from contracts.calls import TurnCost
 from contracts.conversation import (
+    RECENT_ARRIVALS,
     RECENT_TOPICS,
     Conversation,
     Owner,
@@ -26,11 +27,10 @@ from contracts.conversation import (
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
 from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelUnavailableError, WorkerError
-from contracts.exchanges import Asked, Exchange, TurnExchanges
+from contracts.exchanges import Exchange, TurnExchanges
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.language import speaking_to
-from contracts.ledger import BilledCall
 from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
@@ -40,7 +40,7 @@ from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
-from prompts.execution.prompt_task import TaskResult, TurnClock
+from prompts.execution.prompt_task import ModelCalls, TaskResult
 from prompts.execution.quality import gate_scores, scored
 from prompts.prompter import Prompter, ThreeTasks
 from prompts.request import TurnView
@@ -89,47 +89,41 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         TransientError, PermanentError: as the ports say; nothing was written.
     """
     started = deps.monotonic()
-    context = await open_turn(turn, deps)
+    context = await open_turn(turn, deps, may_grow=may_grow)
     if context is None:
         return Outcome.DUPLICATE
-    draft, asked = route(context, deps.flood, deps.ages), list[Asked]()
-    cost.before = Decimal(context.conversation.spent_usd)
-    cost.is_first = context.conversation.turns == 0
+    cost.before, cost.is_first = Decimal(context.conversation.spent_usd), context.conversation.turns == 0
     is_committed = False
     try:
+        draft = route(context, deps.flood, deps.ages)
         if deps.media is not None and (draft is None or draft.reason is TurnReason.UNREADABLE):
             context = await read_media(context, deps.media, cost)
             draft = route(context, deps.flood, deps.ages)
-        if draft is None:
-            clock = deps.prompter.start_clock(cost)
-            asked = clock.asked
-            draft = await unless_overtaken(
-                write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
-            )
-            if draft is not None and draft.reason is TurnReason.UNREADABLE:
-                context = unopened(context)
-                draft = route(context, deps.flood, deps.ages) or await unless_overtaken(
-                    write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
-                )
+        calls = deps.prompter.begin_calls(cost)
+        while draft is None:
+            draft = await unless_overtaken(write(context, deps, calls), context)
             if draft is None:
                 return Outcome.STALE
-            if draft.written is not None:
-                draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
+            if draft.reason is TurnReason.UNREADABLE:
+                context = unopened(context)
+                draft = route(context, deps.flood, deps.ages)
+        if draft.written is not None:
+            draft = await check_reply(draft, draft.written, context, deps.prompter, calls)
         draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak and context.institution.speaks)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
-        newer = await newer_to_answer(turn, deps.inbox) if may_grow else []
+        newer = await context.newer()
         if any(one.is_echo for one in newer) or routing.newest_wish(newer, context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
-        await commit(draft, context, deps, asked, spent=cost.spent, elapsed=elapsed)
+        await commit(draft, context, deps, calls, elapsed=elapsed)
         is_committed = True
     finally:
-        # The record of a committed turn has its calls.
-        calls = cost.take()
+        # The record of a committed turn has its calls; those of a dropped draft were paid all the same.
+        unbooked, before = cost.take(), context.conversation
         if not is_committed:
-            record_discarded(calls, context, deps)
+            deps.ledger.book_apart(unbooked, line=before.business_line, arms=before.tuning.arms)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
     reached = {move.dest for move in draft.transitions.records}
@@ -141,29 +135,17 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
 
-async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
-    """Return what came behind the turn and changes the answer, an agent's words too; an edit alone does not."""
-    if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
-        return []
-    waiting = [
-        entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
-    ]
-    return [message for message in waiting if message.is_echo or not message.is_recorded_only]
-
-
-async def unless_overtaken(
-    writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
-) -> Draft | None:
+async def unless_overtaken(writing: Coroutine[Any, Any, Draft | None], context: "TurnContext") -> Draft | None:
     """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once.
 
     All turns of a process look at the same moments, so that the inbox is asked for all of them in one group.
     """
-    if not may_grow:
+    if not context.may_grow:
         return await writing
     work, every, time = asyncio.ensure_future(writing), LOOK_FOR_NEWER_SECONDS, asyncio.get_running_loop().time
     try:
         while not (await asyncio.wait({work}, timeout=every - time() % every))[0]:
-            if await newer_to_answer(turn, inbox):
+            if await context.newer():
                 return None
         return work.result()
     finally:
@@ -179,10 +161,11 @@ class TurnContext:
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
     `institution` speaks the person's language as far as its documents do. `quoted` are the texts that messages of the
     turn reply to, `echoes` the words of agents outside Prosa, `files` the pictures and documents that the model is
-    shown, `transcriptions` the recordings that were heard.
+    shown, `transcriptions` the recordings that were heard. A newer message joins the turn where it `may_grow`.
     """
 
     turn: Turn
+    may_grow: bool
     conversation: Conversation
     rating: TurnReason | None
     rulebook: Rulebook
@@ -190,6 +173,7 @@ class TurnContext:
     channel: Channel
     machine: ConversationMachine
     events: Events
+    inbox: Inbox
     heads: ConversationStore
     clock: Clock
     quoted: Mapping[MessageId, str]
@@ -208,6 +192,17 @@ class TurnContext:
         """Whether an earlier turn has read what the person wrote after all of this one."""
         newest = self.conversation.last_inbound_at
         return newest is not None and routing.written_last(self.turn.messages) < newest
+
+    async def newer(self) -> list[InboundMessage]:
+        """Return what came behind the turn and changes the answer, an agent's words too; an edit alone does not.
+
+        Nothing where the turn may not grow: it is answered as it is.
+        """
+        id, last = self.turn.conversation_id, self.turn.last_sequence
+        if not self.may_grow or not await self.inbox.has_newer(id, last):
+            return []
+        waiting = [entry.message for entry in await self.inbox.pending(id) if entry.sequence > last]
+        return [message for message in waiting if message.is_echo or not message.is_recorded_only]
 
     def fixed(self, which: FixedText) -> OutboundMessage:
         if which is FixedText.ESCALATED:
@@ -279,7 +274,7 @@ class TurnContext:
 # Stage: open the turn
 
 
-async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
+async def open_turn(turn: Turn, deps: TurnDependencies, *, may_grow: bool) -> TurnContext | None:
     """Load and migrate the conversation, continue or begin an episode, assign variants; None: answered before."""
     stored = await deps.store.conversations.load(turn.conversation_id)
     conversation = migrate(stored) if stored else Conversation(id=turn.conversation_id)
@@ -296,10 +291,14 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
     advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
+    # By the platform's time: its window for replies begins there.
+    inbound = [min(one.written_at, one.received_at) for one in turn.messages if not one.recorded_only]
+    arrivals = (*conversation.recent_arrivals, *(message.received_at for message in turn.messages))
     changes = {
         "address": newest.address if newest.recorded_only else known_names(newest.address, conversation.address),
         "person_name": names[-1] if names else conversation.person_name,
-        "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
+        "last_inbound_at": max([one for one in (conversation.last_inbound_at, *inbound) if one], default=None),
+        "recent_arrivals": arrivals[-RECENT_ARRIVALS:],
         "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
     }
     conversation = conversation.model_copy(update=changes)
@@ -310,17 +309,15 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         conversation = conversation.model_copy(update=deps.variants.chosen(conversation))
     return TurnContext(
         turn=turn,
-        conversation=routing.note_consent(
-            note_round(routing.note_arrivals(conversation, turn.messages), turn.answerable),
-            turn.answerable,
-            rulebook.consent,
-        ),
+        may_grow=may_grow,
+        conversation=routing.note_consent(note_round(conversation, turn.answerable), turn.answerable, rulebook.consent),
         rating=rating,
         rulebook=rulebook,
         institution=institution,
         channel=deps.channels[newest.address.channel],
         machine=deps.machine,
         events=deps.events,
+        inbox=deps.inbox,
         heads=deps.store.conversations,
         clock=deps.clock,
         quoted=await quoted_texts(turn, deps.store),
@@ -409,7 +406,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
-            was_warned = routing.was_said_last(context.conversation, warning.text)
+            was_warned = routing.last_said(context.conversation) == warning.text
             return draft if was_warned else draft.with_reply(warning, fallback=True)
         case TurnReason.ASKED_FOR_ASSISTANT:
             return hand_back(draft, context).with_reply(context.fixed(FixedText.HANDED_BACK))
@@ -626,20 +623,20 @@ def score_prompt(context: TurnContext) -> Replies:
 # Stage: write the reply
 
 
-async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
+async def write(context: TurnContext, deps: TurnDependencies, calls: ModelCalls) -> Draft | None:
     """Select the state and write the reply to it; None when a newer message has come in between."""
     architecture = context.conversation.tuning.architecture if deps.has_judge else None
-    async with deps.prompter.tasks(architecture, clock, is_shown=context.channel.shows_forming_text) as tasks:
+    async with deps.prompter.tasks(architecture, calls, is_shown=context.channel.shows_forming_text) as tasks:
         draft = await select_state(context, tasks, deps.confidence)
         if draft.needs_reply:
-            if may_grow and await newer_to_answer(context.turn, deps.inbox):
+            if await context.newer():
                 return None
-            draft = await write_reply(draft, context, deps, clock, tasks)
+            draft = await write_reply(draft, context, deps, calls, tasks)
     return draft.with_task(*taken(tasks))
 
 
 async def write_reply(
-    draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock, tasks: ThreeTasks
+    draft: Draft, context: TurnContext, deps: TurnDependencies, calls: ModelCalls, tasks: ThreeTasks
 ) -> Draft:
     """Take words and form of the reply from the tasks; without words and a canonical answer for them, escalate."""
     decision, prompter = draft.decision, deps.prompter
@@ -649,7 +646,7 @@ async def write_reply(
     view = replace(context.view(draft.conversation), decision=decision)
     if not deps.has_judge:
         return replace(draft, written=WrittenReply(fallback_message_type(decision)))
-    judge = TurnJudge(prompter, deps.cleared, view, clock, is_own=context.rulebook.floor.is_own)
+    judge = TurnJudge(prompter, deps.cleared, view, calls, is_own=context.rulebook.floor.is_own)
     response, form = await tasks.write_and_shape(view, forming_reply(view, context, judge))
     draft = draft.with_task(*taken(tasks), *([] if response.value else taken(judge)))
     if response.value is None and context.institution.intent(decision.intent) is None:
@@ -684,7 +681,7 @@ def forming_reply(view: TurnView, context: TurnContext, judge: TurnJudge) -> Liv
 
 
 async def check_reply(
-    draft: Draft, written: WrittenReply, context: TurnContext, prompter: Prompter, clock: TurnClock
+    draft: Draft, written: WrittenReply, context: TurnContext, prompter: Prompter, calls: ModelCalls
 ) -> Draft:
     """Let floor and judge read the reply; withheld, have it rewritten once; else take the canonical answer."""
     view = replace(context.view(draft.conversation), decision=draft.decision)
@@ -692,15 +689,13 @@ async def check_reply(
     if response is None or judge is None or response.value is None:
         return canonical(draft, written.form, view, context)
     replies, findings, sentences = await check(response.value, written.form, view, context, judge)
-    findings = findings or repetition(response.value.text, view, ours=True)
     draft = judged(draft, response, findings).with_task(*taken(judge))
     if findings:
         rewrite = replace(view, rewrite=corrections(findings, sentences))
-        response = await prompter.generate_response(rewrite, clock, forming_reply(view, context, judge))
+        response = await prompter.generate_response(rewrite, calls, forming_reply(view, context, judge))
         draft = draft.with_task(response.record)
         if response.value is not None:
-            replies, findings, _ = await check(response.value, written.form, view, context, judge)
-            findings = findings or repetition(response.value.text, view, ours=False)
+            replies, findings, _ = await check(response.value, written.form, rewrite, context, judge)
             draft = judged(draft, response, findings).with_task(*taken(judge))
     elif not judge.is_unavailable:
         await prompter.keep(response)
@@ -714,19 +709,19 @@ async def check_reply(
 async def check(
     response: ResponseDraft, form: MessageTypeChoice, view: TurnView, context: TurnContext, judge: TurnJudge
 ) -> tuple[Replies, tuple[Finding, ...], Sequence[str]]:
-    """Return what would be sent, what the gate finds in every word of it, and its sentences as findings count them.
+    """Return what would be sent, what is wrong with any word of it, and its sentences as findings count them.
 
-    The judge is asked about what the floor lets pass.
+    The judge is asked about what the floor lets pass, and then whether the reply says the same again.
     """
     options = view.decision.options if view.decision else ()
     replies, also = compose(response.text, response.parts, form, options, context)
     sentences = sentences_of(response.parts, also)
-    findings = context.rulebook.floor.check(response.parts, known_facts(view), also)
-    return replies, findings or await judge.findings(sentences), sentences
+    findings = context.rulebook.floor.check(response.parts, known_facts(view), also) or await judge.findings(sentences)
+    return replies, findings or repetition(response.text, view), sentences
 
 
-def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
-    """Find a reply that is the person's own message, or `ours`, the last reply, while the person asked another thing.
+def repetition(text: str, view: TurnView) -> tuple[Finding, ...]:
+    """Find a reply that is the person's own message, or the last reply while the person asked another thing.
 
     Short replies may be said again, and so may the last one after a rewrite: it is no harm, only no help.
     """
@@ -736,7 +731,7 @@ def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
     last = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
     asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
     is_repeated = says_the_same(text, written)
-    if not is_repeated and ours and says_the_same(text, last):
+    if not is_repeated and not view.rewrite and says_the_same(text, last):
         is_repeated = not any(says_the_same(one, asked) for one in written)
     if is_repeated:
         return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
@@ -842,15 +837,9 @@ def failure(error: WorkerError | None) -> TurnReason:
 
 
 async def commit(
-    draft: Draft,
-    context: TurnContext,
-    deps: TurnDependencies,
-    asked: Sequence[Asked],
-    *,
-    spent: Decimal,
-    elapsed: float,
+    draft: Draft, context: TurnContext, deps: TurnDependencies, calls: ModelCalls, *, elapsed: float
 ) -> None:
-    """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
+    """Write the turn in one step, then count it. `elapsed` is in seconds."""
     draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
         context.turn.described(draft.decision.description if draft.decision else None),
@@ -858,17 +847,17 @@ async def commit(
         context.institution.version,
         at=deps.clock.now(),
         total_ms=round(elapsed * 1000, 2),
-        spent=spent,
+        spent=calls.cost.spent,
     )
     is_taken = draft.conversation.agent is not None and context.conversation.agent is None
     if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
-    if asked and deps.prompts_kept:
+    if calls.asked and deps.prompts_kept:
         exchanges = TurnExchanges(
             turn_id=context.turn.id,
             institution_version=context.institution.version,
-            exchanges=tuple(map(Exchange.of, asked)),
+            exchanges=tuple(map(Exchange.of, calls.asked)),
         )
         record = exchanges.filed(context.turn.conversation_id, at=deps.clock.now(), kept=deps.prompts_kept)
         written = written.model_copy(update={"records": (*written.records, record)})
@@ -893,9 +882,3 @@ def forms_to_call(before: Conversation, after: Conversation, context: TurnContex
         for line in fresh
         if line is not None and "webhook" in line.on_complete
     ]
-
-
-def record_discarded(calls: Sequence[BilledCall], context: TurnContext, deps: TurnDependencies) -> None:
-    """Book the calls of a draft that is dropped, or that did not come to its end: they were paid all the same."""
-    conversation = context.conversation
-    deps.ledger.book_apart(tuple(calls), line=conversation.business_line, arms=conversation.tuning.arms)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from context.guardrails.sentences import folded
-from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
+from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.media import MediaFault
 from contracts.messages import InboundKind, InboundMessage
@@ -102,14 +102,15 @@ def route(
         return TurnReason.RECORDED_ONLY
     wish = newest_wish(answerable, consent)
     if wish is not None and _is_newest(wish, conversation):
-        if wish.reason is TurnReason.OPTED_OUT and not conversation.opted_out:
-            return wish.reason
-        if wish.reason is TurnReason.OPTED_IN and conversation.opted_out:
+        if conversation.opted_out is (wish.reason is TurnReason.OPTED_IN):
             return wish.reason
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
-    if not conversation.opted_out and wants_assistant(conversation, answerable[-1].text, consent):
+    # A word for coming back is the wish for the assistant only before an agent has answered.
+    said, waits = answerable[-1].text, conversation.state is State.ESCALATING
+    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(said)
+    if not conversation.opted_out and (is_back or (waits and consent.asks_for_assistant(said))):
         return TurnReason.ASKED_FOR_ASSISTANT
     if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
@@ -120,30 +121,21 @@ def route(
         return TurnReason.TOO_OLD
     if is_overtaken and age >= ages.delayed:
         # The person's matter has been answered or handed over; a late greeting would begin it again.
-        said = folded(answerable[-1].text).strip()
-        if age >= ages.hand_off or GREETING.fullmatch(said) or NUDGE.fullmatch(said):
+        plain = folded(said).strip()
+        if age >= ages.hand_off or GREETING.fullmatch(plain) or NUDGE.fullmatch(plain):
             return TurnReason.RECORDED_ONLY
     if age >= ages.hand_off or not may_write:
-        return TurnReason.RECORDED_ONLY if conversation.state is State.ESCALATING else TurnReason.OLD
-    if conversation.state is State.ESCALATING:
+        return TurnReason.RECORDED_ONLY if waits else TurnReason.OLD
+    if waits:
         # The person reads again that an agent owns the conversation, at most once in a while.
         spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
         is_due = not spoken or at - spoken[-1] >= HOLD_AGAIN_AFTER
         return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
-    if is_flood(conversation, flood, at):
+    if sum(arrival > at - flood.window for arrival in conversation.recent_arrivals) > flood.messages:
         return TurnReason.FLOODED
     if not any(map(is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
-
-
-def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
-    """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
-
-    A word for coming back is such a wish only before an agent has answered.
-    """
-    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
-    return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))
 
 
 def rating_of(
@@ -221,24 +213,6 @@ def _wish_of(message: InboundMessage, consent: ConsentWords) -> TurnReason | Non
     return TurnReason.OPTED_IN if consent.is_opt_in(message.text) else None
 
 
-def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
-    """Keep the arrival times of the newest messages, for the flood rule."""
-    arrivals = [*conversation.recent_arrivals, *(message.received_at for message in messages)]
-    return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
-
-
-def newest_inbound(conversation: Conversation, messages: Sequence[InboundMessage]) -> datetime | None:
-    """Return when the person wrote last, by the platform's time: its window for replies begins there."""
-    earlier = [conversation.last_inbound_at] if conversation.last_inbound_at else []
-    written = (min(one.written_at, one.received_at) for one in messages if not one.recorded_only)
-    return max([*earlier, *written], default=None)
-
-
-def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> bool:
-    recent = sum(1 for arrival in conversation.recent_arrivals if arrival > at - flood.window)
-    return recent > flood.messages
-
-
 def is_readable(message: InboundMessage) -> bool:
     is_opened = message.content is not None and message.content.refused is None
     return bool(message.text.strip()) or is_opened or message.kind not in WORDLESS_KINDS
@@ -267,10 +241,6 @@ def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> boo
     return False
 
 
-def was_said_last(conversation: Conversation, text: str) -> bool:
-    """Whether these were the last words to the person."""
-    return last_said(conversation) == text
-
-
 def last_said(conversation: Conversation) -> str | None:
+    """Return the last words to the person."""
     return next((said.text for said in reversed(conversation.window) if said.speaker is not Speaker.PERSON), None)

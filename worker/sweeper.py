@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from contracts.errors import IllegalTransitionError, WorkerError, family_of
-from contracts.ports import WakeUps
+from contracts.ports import Inbox, WakeUps
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_noted
@@ -20,6 +20,9 @@ log = logger(__name__)
 
 INTERVAL = timedelta(milliseconds=250)
 BATCH = 200
+# Where no message waits, one sweep is made of so many that are within that time. A lost wake-up then waits as long; a
+# lease of a killed worker lasts longer.
+SWEEPS_PER_REST, LONGEST_REST = 4, timedelta(seconds=1)
 SWEEPS_PER_CLEANING = 240
 # A look at the store costs money where it is paid by the document. Replies of a worker that died are found with their
 # messages; here it is about those that had to wait, for half a second or longer.
@@ -49,13 +52,18 @@ async def sweep_forever(
         began = deps.monotonic()
         # While anything fails, an answer of the inbox alone must not pass for one of both.
         is_short = deps.limiter.in_outage or deps.limiter.limit < deps.limiter.at_once
-        has_answered = False
+        has_answered = rests = False
         with deps.limiter.probe() as attempt:
             if attempt is not None:
                 replies = is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0
-                await _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error")
+                # At the same time, so that one Redis answers all in one round trip.
+                _, rests = await asyncio.gather(
+                    _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error"),
+                    _tolerating(_may_rest(deps.inbox, every), "sweep.error"),
+                )
                 has_answered = not attempt.has_failed
         took = min(PROBE_BACKOFF.longest, timedelta(seconds=deps.monotonic() - began))
+        sweeps = SWEEPS_PER_REST - number % SWEEPS_PER_REST if rests and not is_short else 1
         if has_answered:
             await _tolerating(settle_refunds(deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
@@ -66,9 +74,14 @@ async def sweep_forever(
                 await _tolerating(tend(deps), "sweep.error")
             if number % SWEEPS_PER_CLEANING == 0:
                 await _tolerating(clean(deps), "sweep.clean")
-            number += 1
+            number += sweeps
         # A store that is slow to answer is not asked all the time.
-        await asyncio.sleep(max(every, took, deps.limiter.pause_left).total_seconds())
+        await asyncio.sleep(max(every * sweeps, took, deps.limiter.pause_left).total_seconds())
+
+
+async def _may_rest(inbox: Inbox, every: timedelta) -> bool:
+    """Return whether no message waits; where sweeps are rare already it is not asked."""
+    return every * SWEEPS_PER_REST <= LONGEST_REST and await inbox.depth() == 0
 
 
 async def recover(
@@ -133,17 +146,16 @@ async def clean(deps: SweepDependencies) -> None:
 
 
 async def _tolerating(work: Coroutine[Any, Any, object], event: str) -> bool:
-    """Return whether the work is done; one conversation that fails must not keep the sweep from the others."""
+    """Return whether the work is done, and is not False; what fails must not keep the sweep from the others."""
     try:
-        await work
+        return await work is not False
     except IllegalTransitionError as exc:
         log.warning(event, error=type(exc).__name__)
+        return True
     except WorkerError as exc:
         DRAIN_ERRORS.labels(family=family_of(exc)).inc()
         log.warning(event, error=type(exc).__name__)
-        return False
     except Exception as exc:
         DRAIN_ERRORS.labels(family="defect").inc()
         log.error(event, exc_info=exc)
-        return False
-    return True
+    return False

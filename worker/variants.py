@@ -12,13 +12,20 @@ from contracts.delivery import TurnCommit
 from contracts.performance import promotes
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
-from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
-from flags.resolver import FORCED, PROMPTS, Assignment, Resolver
+from flags.experiments.recorder import (
+    CLASSIFICATION_HELD,
+    CONVERSION,
+    CORRECTED,
+    ERROR,
+    QUALITY_SCORE,
+    RESPONSE_TIME_MS,
+    Recorder,
+)
+from flags.resolver import FORCED, PROMPTS, Assignment, Resolver, assignments_of
 from observability.logs import logger
-from prompts.execution.strategies import Strategy
+from prompts.execution.prompt_task import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from reports import accuracy
-from worker.people.corrections import CLASSIFICATION_HELD, CORRECTED, assignments_of, note_correction
 
 log = logger(__name__)
 
@@ -86,7 +93,7 @@ class _Observer:
             self.recorder.expose(arms, head.id)
             for metric, value in _metrics(head, turn):
                 self.recorder.note(arms, head.id, metric, value)
-        note_correction(commit, self.recorder)
+        self.recorder.note_correction(commit)
 
     async def forget(self, conversation_id: ConversationId) -> None:
         await self.recorder.erase(conversation_id)

@@ -7,19 +7,11 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from adapters.channels.platform import Refusal
 from adapters.channels.sending import object_of
 from adapters.http.client import HttpError, ask, open_client
-from contracts.findings import Finding, Health
 
 WITHIN = timedelta(seconds=10)
-
-
-class Refusal(Exception):
-    """Failed finding with its next step."""
-
-    def __init__(self, detail: str, next_step: str) -> None:
-        super().__init__(detail)
-        self.next_step = next_step
 
 
 class Reply(NamedTuple):
@@ -51,7 +43,3 @@ class Question:
 async def questions(api_url: str, setting: str, **headers: str) -> AsyncIterator[Question]:
     async with open_client(within=WITHIN, base_url=api_url, headers=headers) as client:
         yield Question(client, setting)
-
-
-def failed(name: str, refusal: Refusal) -> Finding:
-    return Finding(name, Health.FAILED, str(refusal), refusal.next_step)

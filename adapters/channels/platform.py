@@ -1,14 +1,23 @@
 """Entry of the registry of channels."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import ClassVar, Generic, TypeVar
 
-from contracts.findings import Finding
+from contracts.findings import Finding, Health
 from contracts.messages import ChannelName
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Events
 from contracts.settings import ChannelSettings, Settings
 
 S = TypeVar("S", bound=ChannelSettings)
+
+
+class Refusal(Exception):
+    """Failed finding with its next step."""
+
+    def __init__(self, detail: str, next_step: str) -> None:
+        super().__init__(detail)
+        self.next_step = next_step
 
 
 class Platform:
@@ -51,7 +60,10 @@ class Platform:
 
 
 class SetUpPlatform(Platform, Generic[S]):
-    """Platform with settings of its own, which is open where they are given. Its methods are called with them."""
+    """Platform with settings of its own, which is open where they are given. Its methods are called with them.
+
+    `ask` and `register` may raise Refusal, which is the finding then.
+    """
 
     settings: type[S]
 
@@ -77,8 +89,14 @@ class SetUpPlatform(Platform, Generic[S]):
 
     async def examine(self, settings: Settings) -> Finding | None:
         own = self.settings.of(settings)
-        return await self.ask(own) if own else None
+        return await self._found(self.ask(own)) if own else None
 
     async def set_up(self, settings: Settings, url: str) -> Finding | None:
         own = self.settings.of(settings)
-        return await self.register(own, url) if own else None
+        return await self._found(self.register(own, url)) if own else None
+
+    async def _found(self, asking: Awaitable[Finding | None]) -> Finding | None:
+        try:
+            return await asking
+        except Refusal as exc:
+            return Finding(self.name, Health.FAILED, str(exc), exc.next_step)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
@@ -213,6 +213,11 @@ def dict_in(item: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 def dict_of(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def dicts_in(item: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the objects in the list under the key."""
+    return [one for one in list_in(item, key) if isinstance(one, dict)]
 
 
 def list_in(item: dict[str, Any], key: str) -> list[Any]:

@@ -1,9 +1,10 @@
-"""A model whose libraries are still being imported while the process opens the rest."""
+"""Models in the place of one that is still being made, and of one that a process does not need."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from contracts.errors import ConfigurationError
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
 
 
@@ -35,3 +36,13 @@ class DeferredModel:
     async def close(self) -> None:
         model = await self._making
         await model.close()
+
+
+class AbsentModel:
+    """Model that refuses every call."""
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        raise ConfigurationError("this command asks no model")
+
+    async def close(self) -> None:
+        return

@@ -166,93 +166,46 @@ def compare(
     planned: int,
     alpha: float,
 ) -> Comparison:
-    """Compare two arms on one metric; `planned` persons in both together, `alpha` for the always-valid interval."""
-    if metric.kind is MetricKind.PROPORTION:
-        return compare_counts(
-            metric, role, name, control.count(metric), treatment.count(metric), exactness, planned, alpha
-        )
+    """Compare two arms on one metric; `planned` persons in both together, `alpha` for the always-valid interval.
+
+    A proportion is of persons, anything else a mean over persons; of a ratio, of the persons' parts.
+    """
+    is_proportion = metric.kind is MetricKind.PROPORTION
     one, two = control.sample(metric), treatment.sample(metric)
-    found = compare_samples(metric, role, name, one, two, exactness, planned, alpha)
-    if metric.kind is MetricKind.RATIO:
-        return replace(found, people=min(control.saying(metric), treatment.saying(metric)))
-    if metric.kind is MetricKind.TOTAL and found.is_enough:
-        bootstrap = exactness.bootstrap(control.values(metric), treatment.values(metric))
-        return replace(found, bootstrap=bootstrap)
-    return found
-
-
-def compare_counts(
-    metric: Metric,
-    role: Role,
-    name: str,
-    control: Count,
-    treatment: Count,
-    exactness: Exactness,
-    planned: int,
-    alpha: float,
-) -> Comparison:
-    """Compare proportions of persons."""
-    people = control.people + treatment.people
-    difference = treatment.rate - control.rate
-    has_both = control.people > 0 and treatment.people > 0
-    small = has_both and statistics.has_small_cell(control, treatment)
-    test = None
-    if has_both:
-        test = exactness.small_cells(control, treatment) if small else statistics.two_proportions(control, treatment)
+    people, fewest = one.people + two.people, min(one.people, two.people)
+    effect, test, interval, error, bootstrap = 0.0, None, EVERYTHING, 0.0, None
+    if is_proportion:
+        before, after = (Count(round(side.total), side.people) for side in (one, two))
+        effect = statistics.cohen_h(before, after)
+        if fewest > 0:
+            is_small = statistics.has_small_cell(before, after)
+            test = (exactness.small_cells if is_small else statistics.two_proportions)(before, after)
+            interval, error = statistics.newcombe(before, after), _cautious_error(before, after)
+    elif fewest >= 2:
+        found = statistics.welch(one, two)
+        effect, test = statistics.hedges_g(one, two), exactness.welch_test(found)
+        interval, error = exactness.mean_interval(found), found.error
+        if metric.kind is MetricKind.TOTAL and fewest > MORE_THAN:
+            bootstrap = exactness.bootstrap(control.values(metric), treatment.values(metric))
+    difference = two.mean - one.mean
     return Comparison(
         metric=metric,
         role=role,
         arm=name,
-        control=control.sample,
-        treatment=treatment.sample,
-        people=min(control.people, treatment.people),
+        control=one,
+        treatment=two,
+        people=min(control.saying(metric), treatment.saying(metric)) if metric.kind is MetricKind.RATIO else fewest,
         difference=difference,
-        interval=statistics.newcombe(control, treatment) if has_both else EVERYTHING,
-        lift=difference / control.rate if control.rate else None,
-        lift_interval=statistics.lift(control.sample, treatment.sample),
-        effect_name="Cohen's h",
-        effect=statistics.cohen_h(control, treatment),
+        interval=interval,
+        lift=difference / one.mean if one.mean and (two.people or is_proportion) else None,
+        lift_interval=statistics.lift(one, two) if is_proportion or fewest >= 2 else None,
+        effect_name="Cohen's h" if is_proportion else "Hedges' g",
+        effect=effect,
         test=test,
-        always=statistics.always_valid(
-            difference, _cautious_error(control, treatment), people=people, planned=planned, alpha=alpha
-        )
-        if has_both
+        always=statistics.always_valid(difference, error, people=people, planned=planned, alpha=alpha)
+        if error
         else EVERYTHING,
-    )
-
-
-def compare_samples(
-    metric: Metric,
-    role: Role,
-    name: str,
-    control: Sample,
-    treatment: Sample,
-    exactness: Exactness,
-    planned: int,
-    alpha: float,
-) -> Comparison:
-    """Compare means over persons, or ratios as the mean of the persons' parts."""
-    people = control.people + treatment.people
-    enough = min(control.people, treatment.people) >= 2
-    found = statistics.welch(control, treatment) if enough else None
-    difference = treatment.mean - control.mean
-    return Comparison(
-        metric=metric,
-        role=role,
-        arm=name,
-        control=control,
-        treatment=treatment,
-        people=min(control.people, treatment.people),
-        difference=difference,
-        interval=exactness.mean_interval(found) if found else EVERYTHING,
-        lift=difference / control.mean if control.mean and treatment.people else None,
-        lift_interval=statistics.lift(control, treatment) if enough else None,
-        effect_name="Hedges' g",
-        effect=statistics.hedges_g(control, treatment) if enough else 0.0,
-        test=exactness.welch_test(found) if found else None,
-        always=statistics.always_valid(difference, found.error, people=people, planned=planned, alpha=alpha)
-        if found and found.error
-        else EVERYTHING,
+        bootstrap=bootstrap,
     )
 
 

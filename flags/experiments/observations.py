@@ -15,7 +15,7 @@ from contracts.delivery import Record
 from contracts.paging import all_records
 from contracts.ports import Records
 from flags.definitions import Metric, MetricKind
-from flags.experiments.statistics import Count, Sample, parts_of_ratio
+from flags.experiments.statistics import Sample, parts_of_ratio
 
 COLLECTION = "experiment_results"
 
@@ -92,10 +92,6 @@ class Arm:
 
     def sample(self, metric: Metric) -> Sample:
         return Sample.of(self.values(metric))
-
-    def count(self, metric: Metric) -> Count:
-        values = self.values(metric)
-        return Count(round(sum(values)), len(values))
 
 
 @dataclass(frozen=True)

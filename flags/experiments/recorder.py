@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 from contracts.alongside import repeating, running_beside
-from contracts.delivery import Record
+from contracts.delivery import Record, TurnCommit
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
 from flags.experiments.observations import COLLECTION, Row, Sums, erase_person, pseudonym
-from flags.resolver import Assignment
+from flags.resolver import Assignment, assignments_of
 from observability.logs import logger
 from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED, EXPOSURES
 
@@ -27,6 +27,9 @@ log = logger(__name__)
 # Events that the engine records; applications may record others under any name.
 IMPRESSION, CONVERSION, ERROR = "impression", "conversion", "error"
 RESPONSE_TIME_MS, QUALITY_SCORE = "response_time_ms", "quality_score"
+# -1 takes a classification's event of value 1 back, so that the sums are a share.
+CLASSIFICATION_HELD, CORRECTION = "classification_held", "correction"
+CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
 
 FLUSH_EVERY = timedelta(seconds=5)
 KEPT_FOR = timedelta(days=400)
@@ -106,6 +109,13 @@ class Recorder:
         now = int(self._clock.now().timestamp())
         for _, _, row in self._rows(assignments, person):
             _add(row, metric, value, now)
+
+    def note_correction(self, commit: TurnCommit) -> None:
+        """Record that a move corrects the assistant's classification, in the arms in which it was classified."""
+        corrects = commit.turn.corrects if commit.turn else None
+        if corrects is not None:
+            for metric, value in CORRECTED:
+                self.note(assignments_of(corrects.arms), commit.conversation.id, metric, value)
 
     async def flush(self) -> None:
         """Write every changed shard, and release the full ones.

@@ -43,11 +43,6 @@ class Count:
     def rate(self) -> float:
         return self.hits / self.people if self.people else 0.0
 
-    @property
-    def sample(self) -> "Sample":
-        """The same as a sample of zeros and ones."""
-        return Sample(self.people, float(self.hits), float(self.hits))
-
 
 @dataclass(frozen=True)
 class Sample:

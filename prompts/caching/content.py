@@ -2,7 +2,7 @@
 
 The cosine of two embeddings does not decide that: "entregam no sábado" and "não entregam no sábado" are as near to
 each other as two spellings of one of them. A semantic hit needs equal content as well: the same words in the same
-order, typing variants and words without content apart.
+order, typing variants and words without content apart. `words.yaml` has the words that this needs.
 """
 
 import re
@@ -11,8 +11,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
 
-from prompts.caching.words import WORDS
+from contracts.values import Value
+from contracts.yaml_file import WordSet, read_yaml
+
+
+class Words(Value):
+    """Words of Portuguese and English by their part in a question, without accents; the file says what each is."""
+
+    short_forms: dict[str, str]
+    courtesies: tuple[str, ...]
+    fillers: WordSet
+    copulas: WordSet
+    negations: WordSet
+    english_negations: WordSet
+    answers: WordSet
+    question_words: WordSet
+    dates: WordSet
+    moments: WordSet
+    number_words: WordSet
+    everyday: WordSet
+
+
+WORDS = read_yaml(Path(__file__).with_name("words.yaml"), Words).value
+
 
 MOST_CHARACTERS = 500
 # Number of first words among which a question word makes a text a question with or without its mark.

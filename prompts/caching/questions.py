@@ -15,8 +15,7 @@ from contracts.conversation import Speaker, State, TaskName
 from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
-from prompts.caching.content import Content, folded, names_a_moment, normalised, vocabulary
-from prompts.caching.words import WORDS
+from prompts.caching.content import WORDS, Content, folded, names_a_moment, normalised, vocabulary
 from prompts.request import TurnView, conversation_json
 
 CONFIDENT = 0.8

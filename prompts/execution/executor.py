@@ -18,13 +18,11 @@ from contracts.errors import UnusableModelOutputError, WorkerError
 from contracts.exchanges import Asked
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
 from observability import attributes as names
-from observability.metrics import note_validation_failure
+from observability.metrics import note_prompt_task, note_validation_failure
 from observability.tracing import Span, span
 from prompts.caching.answers import AnswerCache, Hit
-from prompts.caching.questions import Question
-from prompts.execution.prompt_task import After, Before, PromptTask, TaskResult, TurnClock
+from prompts.execution.prompt_task import After, Before, ModelCalls, PromptTask, TaskResult
 from prompts.execution.quality import scored
-from prompts.execution.spans import describe_task, task_span
 from prompts.pricing.prices import total_cost
 
 T = TypeVar("T")
@@ -62,26 +60,30 @@ class Executor:
         self._before = tuple(before)
         self._after = tuple(after)
 
-    async def run(self, task: PromptTask[T], clock: TurnClock) -> TaskResult[T]:
+    async def run(self, task: PromptTask[T], calls: ModelCalls) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
 
-        Every call that came back is booked on the clock's cost, also one whose answer was no use. A task that is
-        cancelled leaves its record, with the calls that it ended, in the clock's `dropped`.
+        Every call that came back is booked on their cost, also one whose answer was no use. A task that is
+        cancelled leaves its record, with the calls that it ended, in the calls' `dropped`.
         """
         started = self._monotonic()
-        context = CallContext(task.name, task.template, clock.deadline, clock.cost, task.listener, task.batched)
-        with task_span(task) as executed:
+        context = CallContext(task.name, task.template, calls.deadline, calls.cost, task.listener, task.batched)
+        with span("prompter.execute", {names.USAGE: task.name, names.TEMPLATE: task.template}) as executed:
             result: TaskResult[T]
             try:
                 with span("pre_hooks"):
                     for before in self._before:
                         task = before(task)
                 question = task.question(task.request.model)
-                hit = await self._find(question)
+                hit: Hit | None = None
+                if self._cache is not None and question is not None:
+                    with span("cache.check") as check:
+                        hit = await self._cache.find(question)
+                        check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
                 answer, fresh, is_joined = _served(hit, task), None, False
                 request = task.request.model_copy(update={"context": context})
                 asked = Asked(task.name, task.template, request)
-                clock.asked.append(asked)
+                calls.asked.append(asked)
                 if answer is not None:
                     asked.answer, asked.cache = answer.text, answer.level
                 else:
@@ -97,7 +99,7 @@ class Executor:
                         response.model,
                         SHARED if is_joined else None,
                     )
-                    answer = await self._accept(response, request, task, clock, is_joined=is_joined)
+                    answer = await self._accept(response, request, task, calls, is_joined=is_joined)
                     if self._cache is not None and hit is not None and hit.sampled:
                         # The only measure of how often the cache is wrong.
                         self._cache.compare(hit, task.name, answer.text)
@@ -105,13 +107,13 @@ class Executor:
                     is_own = answer.outcome == "ok" and answer.model.startswith(request.model)
                     if question is not None and is_own:
                         fresh = question, answer.text
-                result = TaskResult(answer.value, self._record(task, context, clock, started, answer), fresh=fresh)
+                result = TaskResult(answer.value, self._record(task, context, calls, started, answer), fresh=fresh)
             except WorkerError as exc:
                 executed.fail(exc)
-                result = TaskResult(None, self._record(task, context, clock, started, None), exc)
+                result = TaskResult(None, self._record(task, context, calls, started, None), exc)
             except asyncio.CancelledError:
-                dropped = self._record(task, context, clock, started, None).model_copy(update={"outcome": "dropped"})
-                clock.dropped.append(dropped)
+                dropped = self._record(task, context, calls, started, None).model_copy(update={"outcome": "dropped"})
+                calls.dropped.append(dropped)
                 self._finish(executed, task, dropped)
                 raise
             self._finish(executed, task, result.record)
@@ -120,7 +122,21 @@ class Executor:
         return result
 
     def _finish(self, executed: Span, task: PromptTask[Any], record: TaskRecord) -> None:
-        describe_task(executed, record)
+        note_prompt_task(record)
+        if executed.sampled:
+            tokens = record.tokens
+            executed.update(
+                {
+                    names.REQUEST_MODEL: record.model,
+                    names.OUTCOME: record.outcome,
+                    names.ATTEMPTS: record.attempts,
+                    names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,
+                    names.OUTPUT_TOKENS: tokens.output,
+                }
+            )
+            executed.set(names.COST, None if record.cost_usd is None else float(record.cost_usd))
+            executed.set(names.QUALITY, record.quality)
+            executed.set(names.CACHE_LEVEL, record.cache)
         with span("post_hooks"):
             for after in self._after:
                 after(task, record)
@@ -131,16 +147,8 @@ class Executor:
             with span("cache.store"):
                 await self._cache.keep(*result.fresh)
 
-    async def _find(self, question: Question | None) -> Hit | None:
-        if self._cache is None or question is None:
-            return None
-        with span("cache.check") as check:
-            hit = await self._cache.find(question)
-            check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
-        return hit
-
     async def _accept(
-        self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], clock: TurnClock, *, is_joined: bool
+        self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], calls: ModelCalls, *, is_joined: bool
     ) -> _Answer[T]:
         """Check the answer, and ask once more with the reason when it is invalid and the task repairs.
 
@@ -158,7 +166,7 @@ class Executor:
             outcome = "cached" if is_joined else "fallback_model" if response.by_fallback else "ok"
             return _Answer(value, response.text, outcome, level, response.model)
         asked = Asked(task.name, task.template, repair)
-        clock.asked.append(asked)
+        calls.asked.append(asked)
         repaired = await self._model.complete(repair, on_text=task.on_text)
         asked.answer, asked.model = repaired.text, repaired.model
         try:
@@ -167,14 +175,14 @@ class Executor:
             raise UnusableModelOutputError(_reason(exc)) from exc
 
     def _record(
-        self, task: PromptTask[T], context: CallContext, clock: TurnClock, started: float, answer: _Answer[T] | None
+        self, task: PromptTask[T], context: CallContext, calls: ModelCalls, started: float, answer: _Answer[T] | None
     ) -> TaskRecord:
         record = TaskRecord(
             task=task.name,
             model=task.request.model,
             template=task.template,
-            started_ms=round((started - clock.started) * 1000, 2),
-            ended_ms=round((self._monotonic() - clock.started) * 1000, 2),
+            started_ms=round((started - calls.started) * 1000, 2),
+            ended_ms=round((self._monotonic() - calls.started) * 1000, 2),
             calls=len(context.bill),
             attempts=context.attempts,
             tokens=sum((call.tokens for call in context.bill), TokenCount()),

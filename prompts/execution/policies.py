@@ -1,15 +1,201 @@
 """The policies between a prompt task and its model, as wrappers of the `LanguageModel` port."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
+from contracts.conversation import CallRecord
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
-from prompts.execution.breaker import Breakers, CircuitModel
+from observability import attributes as names
+from observability.logs import logger
+from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED, MODEL_ERRORS
+from observability.tracing import Kind, Span, span
 from prompts.execution.sharing import SharingModel
-from prompts.execution.spans import PROVIDERS, call_span, describe_call
 from prompts.pricing.budget import Meter
+
+log = logger(__name__)
+
+# Values of `gen_ai.provider.name` by PROSA_MODEL_PROVIDER. Source: OpenTelemetry's conventions for generative AI.
+PROVIDERS = {"anthropic": "anthropic", "vertex": "gcp.vertex_ai", "bedrock": "aws.bedrock"}
+# The provider's own word; anything else is not passed on.
+STOP_REASON = re.compile(r"[a-z_]{1,40}")
+
+
+class Circuit(StrEnum):
+    """State of a circuit: closed admits every call, open none, half-open one, whose outcome decides."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True)
+class BreakerLimits:
+    """Limits at which a circuit opens, and its time open.
+
+    It opens when `failures` of the last `window` ended calls failed, or as large a share of those and of the calls
+    that began before the last failed one and still run.
+
+    While one call in eight fails, retries are enough and an open circuit does harm: the chance of fifteen failures in
+    twenty is 2e-10, of ten 5e-5 (binomial), which is once a day. Even at one in two, four attempts answer nineteen
+    turns of twenty. Both figures take the ended calls for a fair sample, which they are not: an error comes back at
+    once and an answer after seconds, so of a hundred calls that begin together the failed ones end first. Therefore a
+    running call that is older than a failed one counts as not failed. The first pause is short, since most outages are;
+    each failed probe doubles it up to the longest.
+    """
+
+    window: int = 20
+    failures: int = 15
+    first_pause: timedelta = timedelta(seconds=1)
+    longest_pause: timedelta = timedelta(seconds=30)
+
+
+class Breaker:
+    """The circuit of one model. `monotonic` gives seconds."""
+
+    def __init__(self, model: str, *, monotonic: Callable[[], float], limits: BreakerLimits = BreakerLimits()) -> None:
+        self._model = model
+        self._monotonic = monotonic
+        self._limits = limits
+        self._outcomes: deque[tuple[int, bool]] = deque(maxlen=limits.window)
+        self._begun = itertools.count()
+        # In the order in which they began.
+        self._running: dict[int, None] = {}
+        self._pause = limits.first_pause
+        self._opens_again: float | None = None
+        self._probing = False
+
+    @property
+    def circuit(self) -> Circuit:
+        if self._opens_again is None:
+            return Circuit.CLOSED
+        return Circuit.OPEN if self._monotonic() < self._opens_again else Circuit.HALF_OPEN
+
+    @property
+    def admits(self) -> bool:
+        """Whether a call would be let through now."""
+        match self.circuit:
+            case Circuit.CLOSED:
+                return True
+            case Circuit.OPEN:
+                return False
+            case Circuit.HALF_OPEN:
+                return not self._probing
+
+    @contextmanager
+    def call(self) -> Iterator["Verdict"]:
+        """Let one call through. It counts as failed when it raises `ModelUnavailableError` and its verdict is not void.
+
+        Raises:
+            ModelUnavailableError: the circuit is open; `retry_after` is the time until it may close.
+        """
+        if not self.admits:
+            BREAKER_REFUSED.inc()
+            # Until the next probe; during a probe, whose end is not known, the shortest pause.
+            left = timedelta(seconds=(self._opens_again or 0.0) - self._monotonic())
+            pause = left if left > timedelta(0) else self._limits.first_pause
+            raise ModelUnavailableError("its circuit is open", retry_after=pause)
+        probe = self._probing = self.circuit is Circuit.HALF_OPEN
+        verdict, number = Verdict(), next(self._begun)
+        self._running[number] = None
+        failed: bool | None = None
+        try:
+            yield verdict
+            failed = False
+        except ModelUnavailableError:
+            failed = True
+            raise
+        finally:
+            del self._running[number]
+            if probe:
+                self._probing = False
+            if failed is not None and not verdict.is_void:
+                if probe and failed:
+                    self._pause = min(self._limits.longest_pause, self._pause * 2)
+                    self._open()
+                elif probe:
+                    self._outcomes.clear()
+                    self._pause = self._limits.first_pause
+                    self._opens_again = None
+                    log.info("breaker.closed", model=self._model)
+                elif self.circuit is Circuit.CLOSED:
+                    self._outcomes.append((number, failed))
+                    if self._is_failing():
+                        self._open()
+
+    def _is_failing(self) -> bool:
+        failures = [number for number, failed in self._outcomes if failed]
+        if len(failures) < self._limits.failures:
+            return False
+        last = max(failures)
+        undecided = sum(1 for _ in itertools.takewhile(lambda number: number < last, self._running))
+        share = self._limits.failures / self._limits.window
+        return len(failures) >= share * (len(self._outcomes) + undecided)
+
+    def _open(self) -> None:
+        if self._opens_again is None:
+            log.warning("breaker.opened", model=self._model)
+        BREAKER_OPENED.inc()
+        self._opens_again = self._monotonic() + self._pause.total_seconds()
+
+
+@dataclass
+class Verdict:
+    """Whether the outcome of a call counts; it `is_void` when the call ended for a reason of ours."""
+
+    is_void: bool = False
+
+
+class Breakers:
+    """The circuit of each model; there are as many models as the settings name."""
+
+    def __init__(self, *, monotonic: Callable[[], float], limits: BreakerLimits = BreakerLimits()) -> None:
+        self._monotonic = monotonic
+        self._limits = limits
+        self._breakers: dict[str, Breaker] = {}
+
+    def of(self, model: str) -> Breaker:
+        if model not in self._breakers:
+            self._breakers[model] = Breaker(model, monotonic=self._monotonic, limits=self._limits)
+        return self._breakers[model]
+
+
+class CircuitModel:
+    """Policy: circuit breaker, and the time limit of each call: its own, or what is left until the deadline."""
+
+    def __init__(self, model: LanguageModel, breakers: Breakers) -> None:
+        self._model = model
+        self._breakers = breakers
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        timeout = min(request.timeout, request.context.remaining)
+        if timeout <= timedelta(0):
+            raise ModelUnavailableError("the turn's time is used up")
+        with self._breakers.of(request.model).call() as verdict:
+            try:
+                # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
+                async with asyncio.timeout(timeout.total_seconds()):
+                    return await self._model.complete(request.model_copy(update={"timeout": timeout}), on_text=on_text)
+            except (ModelUnavailableError, ModelRequestRejectedError) as exc:
+                kind = "unavailable" if isinstance(exc, ModelUnavailableError) else "rejected"
+                MODEL_ERRORS.labels(kind=kind).inc()
+                raise
+            except TimeoutError as exc:
+                MODEL_ERRORS.labels(kind="timeout").inc()
+                # A call that the turn's deadline cut short is no evidence against the model.
+                verdict.is_void = timeout < request.timeout
+                raise ModelUnavailableError("no answer within its time") from exc
+
+    async def close(self) -> None:
+        await self._model.close()
+
 
 ATTEMPTS = 4
 BASE_PAUSE = timedelta(milliseconds=200)
@@ -79,7 +265,7 @@ class RetryingModel:
 class MeteredModel:
     """Policy: no call without a reservation; each answer is settled at its price, billed and traced.
 
-    The budget may choose a smaller model for the call. `provider` is a value of `spans.PROVIDERS`.
+    The budget may choose a smaller model for the call. `provider` is a value of PROVIDERS.
     """
 
     def __init__(self, model: LanguageModel, meter: Meter, *, provider: str) -> None:
@@ -91,15 +277,40 @@ class MeteredModel:
         """Raises BudgetSpentError: a ceiling leaves too little for the call."""
         context = request.context
         with self._meter.hold(request) as hold:
-            with call_span(hold.request, provider=self._provider) as called:
+            described = {
+                names.OPERATION: "chat",
+                names.PROVIDER: self._provider,
+                names.REQUEST_MODEL: hold.request.model,
+                names.USAGE: context.task,
+                names.TEMPLATE: context.template,
+            }
+            with span("ai.execute", described, kind=Kind.CLIENT) as called:
+                called.set(names.RESENT, context.attempts - 1 if context.attempts > 1 else None)
                 response = await self._model.complete(hold.request, on_text=on_text)
                 call = hold.settle(response)
-                describe_call(called, response, call)
+                if called.sampled:
+                    _describe(called, response, call)
             context.bill.append(call)
             return response
 
     async def close(self) -> None:
         await self._model.close()
+
+
+def _describe(called: Span, response: ModelResponse, call: CallRecord) -> None:
+    tokens = call.tokens
+    called.update(
+        {
+            names.RESPONSE_MODEL: response.model,
+            names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,
+            names.OUTPUT_TOKENS: tokens.output,
+            names.CACHE_READ_TOKENS: tokens.cache_read,
+            names.CACHE_WRITE_TOKENS: tokens.cache_write,
+        }
+    )
+    called.set(names.COST, None if call.cost_usd is None else float(call.cost_usd))
+    if STOP_REASON.fullmatch(response.stop_reason):
+        called.set(names.FINISH_REASONS, (response.stop_reason,))
 
 
 def compose(

@@ -50,7 +50,7 @@ class SingleFlight(Generic[T]):
         running = self._running.get(key)
         begun_here = running is None
         if running is None:
-            running = self._running[key] = _Running(asyncio.ensure_future(_awaited(work)))
+            running = self._running[key] = _Running(asyncio.ensure_future(work()))
             running.task.add_done_callback(lambda _: self._forget(key, running))
         running.waiting += 1
         try:
@@ -80,7 +80,3 @@ class SingleFlight(Generic[T]):
         if running.task.done() and not running.task.cancelled():
             # Retrieved even without a caller, or asyncio logs it.
             running.task.exception()
-
-
-async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary, InterviewQuestion
 from contracts.calls import Deadline
 from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
+from prompts.execution.prompt_task import ModelCalls, PromptTask, TaskResult
 from prompts.tasks.registry import ANALYSES
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView
 from prompts.templating.registry import PromptVersions
@@ -41,5 +41,4 @@ class Analyst:
             request=task.request(view, template, model=self.model, timeout=CALL_TIMEOUT),
             check=lambda answer: task.check(answer, view),
         )
-        clock = TurnClock(self._monotonic(), Deadline(BUDGET, self._monotonic))
-        return await self._executor.run(prompt, clock)
+        return await self._executor.run(prompt, ModelCalls(self._monotonic(), Deadline(BUDGET, self._monotonic)))

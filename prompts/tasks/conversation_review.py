@@ -2,8 +2,7 @@
 
 from contracts.analysis import Answered, ConversationReview, Sentiment
 from contracts.conversation import TaskName
-from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
-from prompts.tasks.task import Task
+from prompts.tasks.task import Schema, Task, enum, list_of, object_of, text
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView, transcript_input
 
 

@@ -2,8 +2,7 @@
 
 from contracts.analysis import HandoffSummary, Tone
 from contracts.conversation import TaskName
-from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum, list_of, object_of, require, text
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView, transcript_input
 
 

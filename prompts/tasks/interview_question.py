@@ -2,8 +2,7 @@
 
 from contracts.analysis import InterviewQuestion
 from contracts.conversation import TaskName
-from prompts.tasks.json_schema import Schema, enum_or_null, object_of, text
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum_or_null, object_of, require, text
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView, transcript_input
 
 

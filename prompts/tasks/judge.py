@@ -8,8 +8,7 @@ from contracts.decisions import JudgeVerdict
 from contracts.guardrails import Rule
 from contracts.values import shortened
 from prompts.request import TurnView, escaped_json, line_in_question, line_text, moment
-from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum, list_of, object_of, require, text
 from prompts.templating.source import TurnInput
 
 LAST_UTTERANCES = 4

@@ -17,8 +17,7 @@ from contracts.errors import UnusableModelOutputError
 from prompts.execution.quality import Scores
 from prompts.request import TurnView, turn_input
 from prompts.tasks import message_type, response, state
-from prompts.tasks.json_schema import Schema, enum, enum_or_null, object_of
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum, enum_or_null, object_of, require
 from prompts.templating.source import TurnInput
 
 _PARTS = TypeAdapter(dict[str, dict[str, Any]])

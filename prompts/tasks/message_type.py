@@ -5,8 +5,7 @@ from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.institution import Asset
 from contracts.messages import MessageType
 from prompts.request import TurnView, turn_input
-from prompts.tasks.json_schema import Schema, enum, enum_or_null, object_of, text
-from prompts.tasks.task import Task
+from prompts.tasks.task import Schema, Task, enum, enum_or_null, object_of, text
 
 # Templates and reactions are sent by rules of the engine, not chosen by the model.
 OFFERED_TYPES = tuple(kind for kind in MessageType if kind not in (MessageType.TEMPLATE, MessageType.REACTION))

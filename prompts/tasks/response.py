@@ -11,8 +11,7 @@ from contracts.guardrails import PartKind
 from contracts.language import base_language, likely_language
 from prompts.execution.quality import Scores, response_scores
 from prompts.request import TurnView, turn_input
-from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum, list_of, object_of, require, text
 
 UNSEEN = ("text.", "said.")
 """Beginnings of the ids of fixed texts and translations, which no prompt shows."""

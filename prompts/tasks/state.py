@@ -7,11 +7,9 @@ from contracts.conversation import Speaker, State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, StateDecision, Wish
 from contracts.institution import Intent
 from observability.metrics import FALLBACKS
-from prompts.caching.content import folded
-from prompts.caching.words import WORDS
+from prompts.caching.content import WORDS, folded
 from prompts.request import TurnView, turn_input
-from prompts.tasks.json_schema import Schema, enum, enum_or_null, list_of, object_of, text
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Schema, Task, enum, enum_or_null, list_of, object_of, require, text
 
 SHORT_ANSWER_WORDS = 4
 TELLING_LETTERS = 3

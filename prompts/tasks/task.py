@@ -1,9 +1,12 @@
-"""Definition of a prompt task: what one file of this folder says about it."""
+"""Definition of a prompt task: what one file of this folder says about it, and the JSON Schema of its answer.
 
-from collections.abc import Callable, Sequence
+Schemas are as the provider's SDK sends them: its `transform_schema` changes nothing, which a test checks.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.errors import UnusableModelOutputError
 from contracts.institution import Institution
@@ -11,9 +14,33 @@ from contracts.media import MediaFile
 from contracts.ports import ModelRequest, SystemBlock
 from contracts.values import Value
 from prompts.execution.quality import Scores
-from prompts.tasks.json_schema import Schema
 from prompts.templating.source import PromptInput
 from prompts.templating.template import PromptTemplate
+
+Schema = dict[str, Any]
+
+
+def object_of(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False, "required": list(properties)}
+
+
+def enum(values: Iterable[str]) -> Schema:
+    return {"enum": list(values)}
+
+
+def enum_or_null(values: Iterable[str]) -> Schema:
+    listed = list(values)
+    if not listed:
+        return {"type": "null"}
+    return {"anyOf": [enum(listed), {"type": "null"}]}
+
+
+def text(description: str | None = None) -> Schema:
+    return {"type": "string"} if description is None else {"type": "string", "description": description}
+
+
+def list_of(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
 
 
 class View(Protocol):

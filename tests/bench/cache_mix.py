@@ -113,7 +113,7 @@ async def measure(questions: list[tuple[str, str]], embedder: Embedder | None, *
     prompter = make_prompter(settings, executor, versions_for(registry(), choice=True, structured=False))
 
     async def ask(number: int, text: str, language: str) -> None:
-        clock = prompter.start_clock()
+        clock = prompter.begin_calls()
         view = TurnView(
             institution=institutions[language],
             conversation=Conversation(id=ConversationId(f"web:{number}"), state=State.UNDERSTANDING_INTENT),

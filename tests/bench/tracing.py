@@ -41,7 +41,7 @@ from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
 from observability.span_export import BatchExport
-from observability.tracing import root_span, span, tracing_with
+from observability.tracing import NO_PARENT, span, tracing_with
 from sandbox.whatsapp_webhooks import envelope, inbound_text, to_bytes
 from tests.collector import collecting
 from tests.real_services import accepts, free_port, redis_url, start_server
@@ -177,7 +177,7 @@ def report_spans(spans: Sequence[ReadableSpan]) -> None:
     """The spans of one turn made again, sampled and not, and written as they go to the collector."""
 
     def make(recorder: Tracer | None) -> None:
-        with tracing_with(recorder) if recorder else nullcontext(), root_span("webhook.receive", {}):
+        with tracing_with(recorder) if recorder else nullcontext(), span("webhook.receive", parent=NO_PARENT):
             for one in spans:
                 with span(one.name, one.attributes or {}):  # type: ignore[arg-type]
                     pass

@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse
 
 from adapters.http.listener import listen
 from cli.model_doctor import examine_model
+from cli.prompts import TokensBy, count_tokens
 from cli.serving import server_of
 from cli.settings import read_settings
-from cli.token_count import TokensBy, count_tokens
 from contracts.findings import Finding, Health
 from contracts.settings import Settings
 from prompts.pricing.tokens import estimated_tokens

@@ -50,7 +50,8 @@ from tests.builders import (
     summary,
 )
 from tests.scripted import ScriptedModel
-from worker.analyses.processing import LIMITS, analyse, desk_of, recover_analyses
+from worker.analyses import processing
+from worker.analyses.processing import LEASE, analyse, desk_of, recover_analyses
 from worker.drain import drain
 from worker.people import privacy
 from worker.sweeper import clean, sweep
@@ -245,7 +246,7 @@ async def test_a_worker_that_lost_its_claim_does_not_write(lasting: Callable[...
     asked = await ask(bed)
 
     async def overtaken() -> None:
-        bed.clock.move(LIMITS.lease)
+        bed.clock.move(LEASE)
         object.__setattr__(bed.engine.analyses, "analyst", analyst(scripted(handoff_summary=summary(tone="calm"))))
         await analyse(asked.id, bed.engine.analyses)
 
@@ -268,7 +269,7 @@ async def test_a_crash_at_any_step_leaves_it_due_again(bed: EngineBed, point: st
         await analyse(asked.id, bed.engine.analyses)
     await look(bed)
     for _ in range(3):
-        bed.clock.move(LIMITS.lease)
+        bed.clock.move(LEASE)
         await look(bed)
     done = await find(bed, asked)
     assert (done.status, done.callback) == (AnalysisStatus.DONE, CallbackState.ACCEPTED)
@@ -281,11 +282,11 @@ async def test_what_always_kills_its_worker_is_given_up_after_four_attempts(last
     bed = lasting()
     await say(bed)
     asked = await ask(bed)
-    for _ in range(LIMITS.attempts):
+    for _ in range(processing.ATTEMPTS):
         bed.faults.armed = "analysis.claimed"
         with pytest.raises(CrashError):
             await analyse(asked.id, bed.engine.analyses)
-        bed.clock.move(LIMITS.lease)
+        bed.clock.move(LEASE)
     await look(bed)
     failed = await find(bed, asked)
     assert (failed.status, failed.error, failed.attempts) == (AnalysisStatus.FAILED, "attempts", 4)
@@ -428,7 +429,7 @@ async def test_a_defect_is_no_end_of_the_worker_and_of_the_others(lasting: Calla
     await say(bed)
     asked = await ask(bed)
     await look(bed)
-    bed.clock.move(LIMITS.lease)
+    bed.clock.move(LEASE)
     await look(bed)
     assert (await find(bed, asked)).status is AnalysisStatus.DONE
 

@@ -34,7 +34,6 @@ from tests.builders import (
 )
 from tests.scripted import ScriptedModel
 from worker.drain import drain
-from worker.people.corrections import note_correction
 from worker.people.notices import NO_NOTICES
 from worker.people.operators import operators_without_engine
 from worker.scheduling.keyed_queue import EmbeddedQueue
@@ -209,7 +208,7 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
         assert await course.counted() == (1, 0, 1)
         await course.say(DELIVERY)
         webhook = Recorder(course.bed.store.records, writer="webhook", salt="salt", clock=course.bed.clock)
-        seen = partial(note_correction, recorder=webhook)
+        seen = webhook.note_correction
         queue = EmbeddedQueue(partial(drain, deps=course.bed.engine.drain))
         team = operators_without_engine(course.bed.store, course.bed.clock, queue, {}, NO_NOTICES, observe=seen)
         await team.take(C1, agent="ana")

@@ -581,10 +581,10 @@ async def test_a_call_that_failed_costs_nothing_and_holds_nothing() -> None:
     asker = prompter(ScriptedModel(away), meter=limit)
     from tests.unit.test_executor import view
 
-    clock = asker.start_clock()
-    result = await asker.ask(state.TASK, view(), clock)
+    calls = asker.begin_calls()
+    result = await asker.ask(state.TASK, view(), calls)
     assert (result.value, result.record.calls, result.record.bill) == (None, 0, ())
-    assert (clock.cost.held, clock.cost.spent, limit.day.used) == (0, 0, 0)
+    assert (calls.cost.held, calls.cost.spent, limit.day.used) == (0, 0, 0)
 
 
 async def test_texts_of_people_stay_out_of_the_books(beds: Any) -> None:

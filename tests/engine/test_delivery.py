@@ -1,8 +1,10 @@
 """Nothing lost, nothing doubled, nothing reordered: every crash point, and random histories against the rules."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from contracts.errors import (
 )
 from contracts.messages import ChannelName, DeliveryState, Media, MessageType, OutboundMessage, StatusUpdate
 from contracts.ports import ModelRequest
-from contracts.values import OutboxId, TurnId
+from contracts.values import ConversationId, OutboxId, TurnId
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
@@ -50,6 +52,7 @@ from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.people import privacy
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.sweeper import clean, sweep, sweep_forever
 
 C1 = conversation_id()
@@ -582,6 +585,50 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
         await often.wait()
     assert not sweeping.done()
     sweeping.cancel()
+
+
+async def test_the_sweep_looks_for_messages_less_often_while_none_waits(
+    bed: EngineBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    wanted, is_enough = 0, asyncio.Event()
+    due, sendable = bed.inbox.due, bed.store.outbox.sendable
+
+    def looked_for(what: str) -> None:
+        looks.append(what)
+        if len(looks) >= wanted:
+            is_enough.set()
+
+    async def look_for_messages(*, at: datetime, limit: int) -> list[ConversationId]:
+        looked_for("messages")
+        return await due(at=at, limit=limit)
+
+    async def look_for_replies(*, at: datetime, limit: int) -> list[ConversationId]:
+        looked_for("replies")
+        return await sendable(at=at, limit=limit)
+
+    async def next_looks(count: int) -> Counter[str]:
+        nonlocal wanted
+        looks.clear()
+        is_enough.clear()
+        wanted = count
+        async with asyncio.timeout(30):
+            await is_enough.wait()
+        return Counter(looks[:count])
+
+    monkeypatch.setattr(bed.inbox, "due", look_for_messages)
+    monkeypatch.setattr(bed.store.outbox, "sendable", look_for_replies)
+    queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain))
+    sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep, every=timedelta(milliseconds=1)))
+    try:
+        assert await next_looks(20) == {"messages": 10, "replies": 10}
+        await bed.inbox.append([inbound()])
+        assert await bed.inbox.claim(C1, ttl=timedelta(minutes=1), at=bed.clock.now())
+        await next_looks(2)
+        assert (await next_looks(20))["messages"] == 16
+    finally:
+        sweeping.cancel()
+        await queue.close(grace_seconds=0)
 
 
 async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) -> None:

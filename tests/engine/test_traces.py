@@ -19,7 +19,7 @@ from contracts.messages import DeliveryState
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
-from observability.tracing import current_traceparent, root_span
+from observability.tracing import NO_PARENT, current_traceparent, span
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed, status
 from tests.builders import DOCUMENTS, conversation_id, engine_bed, inbound, open_backend, scripted
 from tests.collector import Collector, Received, collecting
@@ -168,7 +168,7 @@ async def test_messages_that_are_answered_together_are_linked_to_the_turn_of_the
     with keeping() as kept:
         traceparents = []
         for _ in range(3):
-            with root_span("webhook.receive", {}):
+            with span("webhook.receive", parent=NO_PARENT):
                 traceparents.append(current_traceparent())
         async with open_backend("memory", tmp_path) as (inbox, store):
             bed = engine_bed(inbox, store)

@@ -13,9 +13,8 @@ from contracts.ports import LanguageModel
 from contracts.values import Value
 from prompts.prompter import Prompter
 from prompts.request import TurnView, turn_input
-from prompts.tasks.json_schema import enum, object_of, text
 from prompts.tasks.registry import TASKS
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Task, enum, object_of, require, text
 from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry, PromptVersions
 from tests.builders import executor, scripted
 from tests.models import sandboxed_model, turn_view
@@ -67,7 +66,7 @@ async def sandbox() -> AsyncIterator[LanguageModel]:
 
 async def test_it_is_asked_over_http_in_the_words_of_its_template(sandbox: LanguageModel) -> None:
     asker = prompter(sandbox)
-    result = await asker.ask(URGENCY, turn_view(), asker.start_clock())
+    result = await asker.ask(URGENCY, turn_view(), asker.begin_calls())
     assert result.value is not None
     assert result.value.level in LEVELS
     record = result.record
@@ -79,7 +78,7 @@ async def test_its_own_check_decides_what_is_repaired() -> None:
     answers: Any = ['{"level": "now", "reason": "r"}', '{"level": "high", "reason": "r"}']
     model = scripted(urgency=answers)
     asker = prompter(model)
-    result = await asker.ask(URGENCY, turn_view(), asker.start_clock())
+    result = await asker.ask(URGENCY, turn_view(), asker.begin_calls())
     assert result.value == Urgency(level="high", reason="r")
     assert result.record.outcome == "repaired"
     assert model.requests[1].repair_reason == "level must be one of low, normal, high"
@@ -91,5 +90,5 @@ async def test_what_an_episode_has_chosen_holds_for_it_too() -> None:
         update={"tuning": view.conversation.tuning.model_copy(update={"models": {"urgency": "claude-sonnet-5-5"}})}
     )
     asker = prompter(model)
-    await asker.ask(URGENCY, replace(view, conversation=tuned), asker.start_clock())
+    await asker.ask(URGENCY, replace(view, conversation=tuned), asker.begin_calls())
     assert [request.model for request in model.requests] == ["claude-sonnet-5-5"]

@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from flags.definitions import Better, Metric
-from flags.experiments.analysis import Analysis, Role, compare_counts
+from flags.experiments.analysis import Analysis, Comparison, Role, compare
 from flags.experiments.definitions import EARLY_ALPHA, GUARDRAIL_ALPHA, Experiment, Phase
-from flags.experiments.exact import Approximate, best_available
+from flags.experiments.exact import Approximate, Exactness, best_available
+from flags.experiments.observations import Arm
 from flags.experiments.recommendation import Recommendation, Verdict, recommend
-from flags.experiments.statistics import Count, sample_ratio
+from flags.experiments.statistics import Count, Sample, sample_ratio
 from tests.builders import START
 
 EXACT = best_available()
@@ -34,6 +36,31 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment.model_validate(given | changes)
 
 
+@dataclass(frozen=True)
+class Counted(Arm):
+    """An arm of which only the numbers are known: two thousand experiments have millions of persons."""
+
+    numbers: Count
+
+    def sample(self, metric: Metric) -> Sample:
+        return Sample(self.numbers.people, float(self.numbers.hits), float(self.numbers.hits))
+
+
+def compare_counts(
+    metric: Metric,
+    role: Role,
+    control: Count,
+    treatment: Count,
+    planned: int,
+    alpha: float,
+    exactness: Exactness = EXACT,
+) -> Comparison:
+    """Compare two arms with so many persons, of whom so many have an event of the metric."""
+    return compare(
+        metric, role, "v2", Counted((), control), Counted((), treatment), exactness, planned=planned, alpha=alpha
+    )
+
+
 def look(
     given: Experiment,
     conversions: tuple[Count, Count],
@@ -44,13 +71,9 @@ def look(
     **changes: Any,
 ) -> Recommendation:
     """What is recommended when the two arms have these persons."""
-    comparisons = [
-        compare_counts(given.primary, Role.PRIMARY, "v2", *conversions, EXACT, 2 * given.planned["v1"], EARLY_ALPHA)
-    ]
+    comparisons = [compare_counts(given.primary, Role.PRIMARY, *conversions, 2 * given.planned["v1"], EARLY_ALPHA)]
     if errors:
-        comparisons.append(
-            compare_counts(ERROR, Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned["v1"], GUARDRAIL_ALPHA)
-        )
+        comparisons.append(compare_counts(ERROR, Role.GUARDRAIL, *errors, 2 * given.planned["v1"], GUARDRAIL_ALPHA))
     people = [count.people for count in conversions]
     known: dict[str, Any] = {
         "experiment": given,
@@ -226,15 +249,13 @@ def test_a_guardrail_may_be_worse_by_its_margin() -> None:
 
     def found(given: Experiment) -> Verdict:
         comparison = compare_counts(
-            given.guardrails[0], Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned["v1"], GUARDRAIL_ALPHA
+            given.guardrails[0], Role.GUARDRAIL, *errors, 2 * given.planned["v1"], GUARDRAIL_ALPHA
         )
         primary = compare_counts(
             given.primary,
             Role.PRIMARY,
-            "v2",
             Count(300, 1_000),
             Count(300, 1_000),
-            EXACT,
             2 * given.planned["v1"],
             0.01,
         )
@@ -245,13 +266,11 @@ def test_a_guardrail_may_be_worse_by_its_margin() -> None:
 
 def test_without_scipy_small_cells_are_not_tested_and_that_is_said() -> None:
     given = experiment(guardrails=[])
-    comparison = compare_counts(
-        given.primary, Role.PRIMARY, "v2", Count(1, 40), Count(5, 40), Approximate(), 80, EARLY_ALPHA
-    )
+    comparison = compare_counts(given.primary, Role.PRIMARY, Count(1, 40), Count(5, 40), 80, EARLY_ALPHA, Approximate())
     assert comparison.test is None
     found = look(given, (Count(1, 40), Count(5, 40)), comparisons=(comparison,), decisive=(comparison,))
     assert found.verdict is Verdict.KEEP
     assert "make stats installs the exact one" in found.sentence
-    exact = compare_counts(given.primary, Role.PRIMARY, "v2", Count(1, 40), Count(5, 40), EXACT, 80, EARLY_ALPHA)
+    exact = compare_counts(given.primary, Role.PRIMARY, Count(1, 40), Count(5, 40), 80, EARLY_ALPHA)
     assert exact.test
     assert exact.test.method == "Fisher's exact test"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
-from prompts.execution.breaker import Breaker, BreakerLimits, Breakers, Circuit
+from prompts.execution.policies import Breaker, BreakerLimits, Breakers, Circuit
 
 LIMITS = BreakerLimits(window=4, failures=3, first_pause=timedelta(seconds=1), longest_pause=timedelta(seconds=4))
 

@@ -15,11 +15,8 @@ from contracts.messages import ChannelName
 from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
-from prompts.execution.breaker import BreakerLimits, Breakers
-from prompts.execution.hooks import PromptCacheWatch, strategy_hook
-from prompts.execution.policies import ATTEMPTS
-from prompts.execution.prompt_task import PromptTask
-from prompts.execution.strategies import Strategies, Strategy
+from prompts.execution.policies import ATTEMPTS, BreakerLimits, Breakers
+from prompts.execution.prompt_task import PromptCacheWatch, PromptTask, Strategies, Strategy
 from prompts.request import TurnView
 from prompts.tasks import state
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted
@@ -41,7 +38,7 @@ def view(**changes: object) -> TurnView:
 
 async def ask(model: ScriptedModel, **options: object):  # type: ignore[no-untyped-def]
     asker = prompter(model, **options)
-    return await asker.ask(state.TASK, view(), asker.start_clock())
+    return await asker.ask(state.TASK, view(), asker.begin_calls())
 
 
 async def test_a_good_answer_is_taken_as_it_is() -> None:
@@ -174,7 +171,7 @@ async def test_tasks_2_and_3_run_at_the_same_time() -> None:
         return await agreeable(request)
 
     asker = prompter(ScriptedModel(answer))
-    clock = asker.start_clock()
+    clock = asker.begin_calls()
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
     async with asyncio.timeout(5):
         response, form = await asker.tasks(None, clock).write_and_shape(view(decision=decided, limits=LIMITS))
@@ -188,7 +185,7 @@ async def test_hooks_run_before_and_after_and_see_what_was_asked() -> None:
     seen: list[tuple[str, str]] = []
 
     def to_sonnet(task: PromptTask[Any]) -> PromptTask[Any]:
-        return task.asking(task.request.model_copy(update={"model": "claude-sonnet-5-5"}))
+        return task.asking(model="claude-sonnet-5-5")
 
     def look(task: PromptTask[Any], record: TaskRecord) -> None:
         seen.append((task.request.model, record.outcome))
@@ -214,7 +211,7 @@ async def test_a_hook_that_refuses_fails_the_task_and_the_others_hear_of_it() ->
 async def test_a_strategy_of_quality_asks_for_effort() -> None:
     model = scripted()
     strategies = Strategies(quality_model="claude-opus-5-5")
-    await ask(model, before=[strategy_hook(strategies)], strategy=Strategy.QUALITY)
+    await ask(model, before=[strategies], strategy=Strategy.QUALITY)
     assert [(request.model, request.effort) for request in model.requests] == [("claude-opus-5-5", Effort.HIGH)]
 
 
@@ -248,7 +245,7 @@ async def test_answers_are_scored() -> None:
     assert (good.record.quality, repaired.record.quality, failed.record.quality) == (1.0, 0.5, None)
     asker = prompter(scripted())
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    response, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided))
+    response, _ = await asker.tasks(None, asker.begin_calls()).write_and_shape(view(decision=decided))
     assert set(response.record.scores) == {"schema", "length", "language"}
 
 
@@ -271,7 +268,7 @@ async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
     answers = ["no json", response("Oi")]
     asker = prompter(scripted(text=answers))
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    words, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided), heard)
+    words, _ = await asker.tasks(None, asker.begin_calls()).write_and_shape(view(decision=decided), heard)
     assert words.value is not None
     assert (heard.attempts, heard.ended) == (answers, 2)
 

@@ -12,8 +12,8 @@ from contracts.guardrails import Finding, PartKind, ReplyPart, Rule
 from contracts.institution import RECOGNISED_LANGUAGES
 from contracts.language import FunctionWords, base_language, likely_language
 from contracts.ports import Effort, ModelRequest
+from prompts.execution.prompt_task import PromptTask, Strategies, Strategy, takes_effort
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
-from prompts.execution.strategies import Strategies, Strategy, takes_effort
 from tests.builders import pyloto
 
 
@@ -105,13 +105,13 @@ BOTH = Strategies(economy_model="claude-haiku-5-5-mini", quality_model="claude-o
 def test_a_strategy_chooses_model_and_effort(
     strategy: Strategy, task: TaskName, own: str, model: str, effort: Effort | None
 ) -> None:
-    bent = BOTH.apply_strategy(REQUEST.model_copy(update={"model": own}), task, strategy)
-    assert (bent.model, bent.effort) == (model, effort)
+    asked = BOTH(PromptTask(task, "t", REQUEST.model_copy(update={"model": own}), str, strategy=strategy)).request
+    assert (asked.model, asked.effort) == (model, effort)
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_without_other_models_a_strategy_asks_the_tasks_own(strategy: Strategy) -> None:
-    assert Strategies().apply_strategy(REQUEST, TaskName.STATE, strategy).model == REQUEST.model
+    assert Strategies()(PromptTask(TaskName.STATE, "t", REQUEST, str, strategy=strategy)).request.model == REQUEST.model
 
 
 def test_effort_goes_only_where_it_is_known_to_be_taken() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from opentelemetry.trace import get_current_span
 
 from observability.tracing import (
+    NO_PARENT,
     UNRECORDED,
     Kind,
     current_span,
@@ -20,7 +21,6 @@ from observability.tracing import (
     inside,
     nearest,
     remote_span,
-    root_span,
     span,
     trace_id_of,
 )
@@ -56,7 +56,10 @@ def test_what_is_inherited_is_said_once(kept: Kept) -> None:
 
 
 def test_what_is_opened_in_a_span_of_another_place_inherits_from_there(kept: Kept) -> None:
-    with root_span("person a", {}, inherited={"id": "a"}) as first, root_span("person b", {}, inherited={"id": "b"}):
+    with (
+        span("person a", parent=NO_PARENT, inherited={"id": "a"}) as first,
+        span("person b", parent=NO_PARENT, inherited={"id": "b"}),
+    ):
         with span("append", parent=first.context):
             pass
         with inside(first.context), span("wake"):
@@ -116,7 +119,7 @@ def test_a_failure_that_is_handled_inside_is_the_one_that_is_recorded(kept: Kept
 
 
 def test_spans_that_are_open_side_by_side_end_together_and_fail_together(kept: Kept) -> None:
-    spans = [root_span(name, {}) for name in "ab"]
+    spans = [span(name, parent=NO_PARENT) for name in "ab"]
     with pytest.raises(KeyError), ended(spans):
         raise KeyError(MARKER)
     assert [one.failure for one in kept.spans] == ["KeyError", "KeyError"]
@@ -175,12 +178,12 @@ def test_one_decision_holds_for_the_whole_trace() -> None:
 def test_a_share_of_the_traces_is_recorded() -> None:
     with keeping(sample=0.1) as kept:
         for _ in range(20_000):
-            root_span("root", {}).end()
+            span("root", parent=NO_PARENT).end()
     assert 1_750 < len(kept.exporter.get_finished_spans()) < 2_250
 
 
 def test_off_it_does_nothing() -> None:
-    with span("anything", {"a": 1}) as one, root_span("more", {}) as two:
+    with span("anything", {"a": 1}) as one, span("more", parent=NO_PARENT) as two:
         one.set("b", 2)
         one.fail(ValueError())
         assert one is two is UNRECORDED

@@ -11,7 +11,7 @@ from webhook_bed import ANA
 
 from adapters.channels.meta import is_signed
 from adapters.channels.whatsapp.inbound import parse
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import Received
 from contracts.errors import MalformedMessageError
 from sandbox.whatsapp_webhooks import envelope, sign

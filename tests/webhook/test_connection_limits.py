@@ -21,6 +21,7 @@ from webhook.app import MOST_OF_ONE, OpenRequests
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: prosa\r\n\r\n"
 MEGABYTE = 1024 * 1024
+PIPELINED = 1_000
 
 
 def limited(reason: str) -> float:
@@ -101,8 +102,8 @@ async def test_an_endless_pipeline_ends_and_a_short_one_is_answered(bed: Webhook
         assert sent < 10 * MEGABYTE
         assert limited("pipeline") == before + 1
         async with connection(url) as (reader, writer), asyncio.timeout(10):
-            writer.write(GET * connections.MAX_PIPELINED)
-            for _ in range(connections.MAX_PIPELINED):
+            writer.write(GET * PIPELINED)
+            for _ in range(PIPELINED):
                 assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
 
 
@@ -146,8 +147,7 @@ async def test_an_answer_left_unread_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_connections_that_only_exist_leave_room(bed: WebhookBed) -> None:
-    server = server_of(bed.app)
-    server.config.limit_concurrency = 20
+    server = server_of(bed.app, room=20)
     before = limited("full")
     async with server.running(listen("127.0.0.1", 0)) as url, AsyncExitStack() as stack:
         for number in range(30):

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from webhook_bed import ANA, WebhookBed, assert_problem
 
-from adapters.json_input import MAX_DEPTH, parse_json
+from adapters.http.inbound import MAX_DEPTH, parse_json
 from contracts.errors import MalformedMessageError
 from sandbox.whatsapp_webhooks import envelope, to_bytes
 from tests import whatsapp_kinds as meta

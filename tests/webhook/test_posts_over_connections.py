@@ -46,6 +46,13 @@ def post_of(
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
+def chunked(body: bytes, *, by: int) -> bytes:
+    """The post without a length, in chunks of so many bytes."""
+    pieces = [body[at : at + by] for at in range(0, len(body), by)]
+    head = f"POST {HOOK} HTTP/1.1\r\nX-Hub-Signature-256: {sign(body, SECRET)}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head.encode() + b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in (*pieces, b""))
+
+
 class Line:
     """One connection, and the answers that came over it."""
 
@@ -191,7 +198,10 @@ async def test_wherever_a_stream_is_cut_each_post_is_answered_once_and_in_order(
         async with webhook_bed("memory", tmp_path_factory.mktemp("cuts")) as bed, bed.served() as url:
             forged = post(said("forjada"), secret="outro")
             stream = (
-                post(said("um")) + forged + post(said("dois")) + post(said("três"), head=["X-Filler: " + "x" * 400])
+                post(said("um"))
+                + forged
+                + chunked(to_bytes(envelope(said("dois"))), by=200)
+                + post(said("três"), head=["X-Filler: " + "x" * 400])
             )
             edges = [0, *sorted({cut for cut in cuts if cut < len(stream)}), len(stream)]
             line = await caller.to(url)
@@ -206,6 +216,24 @@ async def test_requests_behind_each_other_are_answered_in_order(bed: WebhookBed,
         post(said("um")) + b"GET /healthz HTTP/1.1\r\nHost: prosa\r\n\r\n" + post(said("dois"), secret="outro")
     )
     assert [await line.status() for _ in range(3)] == [200, 200, 401]
+
+
+@pytest.mark.parametrize("by", [7, 1_000, 200_000])
+async def test_a_large_post_in_chunks_ends_where_the_next_request_begins(
+    bed: WebhookBed, url: str, caller: Caller, by: int
+) -> None:
+    """Blank lines in a body are not its end."""
+    body = to_bytes(envelope(said("um"))) + b"\r\n\r\n" * (1_000 if by == 7 else 75_000)
+    line = await caller.to(url)
+    line.write(chunked(body, by=by) + post(said("dois")))
+    assert [await line.status() for _ in range(2)] == [200, 200]
+    assert [message.text for message in bed.kept] == ["um", "dois"]
+
+
+async def test_a_body_that_the_app_leaves_unread_is_passed_over(bed: WebhookBed, url: str, caller: Caller) -> None:
+    line = await caller.to(url)
+    line.write(post_of(b"\r\n\r\n" * 200_000, path="/nowhere") + post(said("um")))
+    assert [await line.status() for _ in range(2)] == [404, 200]
 
 
 @pytest.mark.parametrize(("head", "version"), [(["Connection: close"], "1.1"), ([], "1.0")])
@@ -336,8 +364,7 @@ async def test_a_server_that_stops_answers_what_it_has_taken(bed: WebhookBed, ca
 
 
 async def test_more_posts_than_there_is_room_for_are_told_so(bed: WebhookBed, caller: Caller) -> None:
-    server, inbox = server_of(bed.app), Counting(bed)
-    server.config.limit_concurrency = 2
+    server, inbox = server_of(bed.app, room=2), Counting(bed)
     async with server.running(listen("127.0.0.1", 0)) as url:
         line = await caller.to(url)
         inbox.goes_on.clear()

@@ -23,7 +23,7 @@ from tests.builders import (
     memory_store,
 )
 from tests.worker.tasks_bed import dependencies, direct, tasks_bed
-from worker.analyses.processing import LIMITS, analyse, desk_of
+from worker.analyses.processing import LEASE, analyse, desk_of
 from worker.backends import open_backend
 from worker.bootstrap import open_engine
 from worker.drain import drain
@@ -116,7 +116,7 @@ async def test_an_analysis_has_more_time_than_a_drain_and_its_end_is_200() -> No
     async with direct(dependencies(analyse=slow, **limits)) as http:
         response = await http.post("/tasks/process", content=orjson.dumps({"analysis_id": "a"}))
     assert (response.status_code, response.json()) == (200, {"outcome": "cut"})
-    assert LIMITS.lease < dependencies().analysis_time_limit < ANALYSIS_DEADLINE
+    assert LEASE < dependencies().analysis_time_limit < ANALYSIS_DEADLINE
 
 
 @pytest.mark.parametrize("body", [{"analysis_id": ""}, {"analysis_id": 1}, {"analysis_id": "x" * 2_000}])

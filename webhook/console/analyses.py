@@ -4,8 +4,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
-from adapters.json_input import parse_json
+from adapters.http.inbound import BodyReader, Problem, json_body, parse_json, wait_seconds
 from adapters.waiting import wait_for_analysis
 from contracts.access import Role
 from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStatus

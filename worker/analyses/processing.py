@@ -23,7 +23,7 @@ from contracts.ports import WakeUps
 from fsm.machine import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
-from observability.turn_spans import analysis_span
+from observability.tracing import analysis_span
 from prompts.tasks.analyses import BUDGET
 from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests
@@ -33,21 +33,11 @@ from worker.revisions import as_revised
 log = logger(__name__)
 
 
-@dataclass(frozen=True)
-class AnalysisLimits:
-    """Time of a claim, and attempts of the work and of the callback.
-
-    A claim outlasts all the time the work may take, so that it runs out only when its worker died. A callback's pauses
-    are also its claims: each is longer than one call may take.
-    """
-
-    lease: timedelta = BUDGET + timedelta(seconds=15)
-    attempts: int = 4
-    callback_attempts: int = 5
-    first_callback_pause: timedelta = timedelta(seconds=10)
-
-
-LIMITS = AnalysisLimits()
+# A claim outlasts all the time the work may take, so that it runs out only when its worker died.
+LEASE = BUDGET + timedelta(seconds=15)
+ATTEMPTS, CALLBACK_ATTEMPTS = 4, 5
+# A callback's pauses are also its claims: each is longer than one call may take.
+FIRST_CALLBACK_PAUSE = timedelta(seconds=10)
 BACKOFF = Backoff(timedelta(seconds=2), timedelta(seconds=30))
 
 
@@ -111,15 +101,24 @@ async def time_to_next_step(key: str, deps: AnalysisDependencies) -> timedelta |
     return max(timedelta(0), record.due_at - at) if was_tried else None
 
 
+@dataclass(frozen=True)
 class _Work:
     """Work of one job on one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
 
-    def __init__(self, deps: AnalysisDependencies) -> None:
-        self._deps = deps
+    _deps: AnalysisDependencies
 
     async def on(self, filed: Filed) -> None:
-        if not filed.analysis.is_finished:
-            claimed = await self._claimed(filed)
+        analysis, at = filed.analysis, self._deps.clock.now()
+        if not analysis.is_finished:
+            is_new = analysis.status is AnalysisStatus.QUEUED and analysis.attempts == 0
+            if not is_new and not _is_due(filed.record, at):
+                return
+            if analysis.attempts >= ATTEMPTS:
+                # The last attempt has died.
+                await self._end(filed, analysis, error="attempts")
+                return
+            mine = analysis.with_changes(status=AnalysisStatus.RUNNING, attempts=analysis.attempts + 1)
+            claimed = await self._write(filed, mine, due_at=at + LEASE)
             if claimed is None:
                 return
             await self._deps.faults.reach("analysis.claimed")
@@ -129,18 +128,6 @@ class _Work:
             filed = answered
             await self._deps.faults.reach("analysis.answered")
         await self._tell(filed)
-
-    async def _claimed(self, filed: Filed) -> Filed | None:
-        """The analysis as mine, its attempt counted; None when it is not due, or its last attempt has died."""
-        analysis, at = filed.analysis, self._deps.clock.now()
-        is_new = analysis.status is AnalysisStatus.QUEUED and analysis.attempts == 0
-        if not is_new and not _is_due(filed.record, at):
-            return None
-        if analysis.attempts >= LIMITS.attempts:
-            await self._end(filed, analysis, error="attempts")
-            return None
-        mine = analysis.with_changes(status=AnalysisStatus.RUNNING, attempts=analysis.attempts + 1)
-        return await self._write(filed, mine, due_at=at + LIMITS.lease)
 
     async def _answered(self, claimed: Filed) -> Filed | None:
         """The analysis with its end, written; None when it is to be tried again, or no longer wanted."""
@@ -159,7 +146,13 @@ class _Work:
             with analysis_span(analysis):
                 result = await deps.analyst.write(analysis.context.kind, view)
         except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(claimed))
+            # Given back at once by a process that has to stop; that was no attempt.
+            waiting = analysis.with_changes(status=AnalysisStatus.QUEUED, attempts=analysis.attempts - 1)
+            try:
+                await asyncio.shield(self._write(claimed, waiting, due_at=deps.clock.now()))
+            except TransientError as exc:
+                # The store is unavailable: the claim runs out by itself.
+                log.warning("analysis.error", analysis_id=analysis.id, family="transient", error=type(exc).__name__)
             raise
         ANALYSIS_SECONDS.labels(kind=analysis.context.kind.value).observe(deps.monotonic() - started)
         # Before the result is written: a record of an analysis does not last, and one that is lost is paid again.
@@ -175,7 +168,7 @@ class _Work:
             said = unlinked(result.value.model_dump(mode="json"), deps.rulebook().institution)
             return await self._end(claimed, billed, result=said)
         error = type(result.error).__name__
-        if isinstance(result.error, PermanentError) or analysis.attempts >= LIMITS.attempts:
+        if isinstance(result.error, PermanentError) or analysis.attempts >= ATTEMPTS:
             return await self._end(claimed, billed, error=error)
         waiting = billed.with_changes(status=AnalysisStatus.QUEUED, error=error)
         pause = BACKOFF.pause(analysis.attempts, deps.chance)
@@ -200,16 +193,6 @@ class _Work:
         self._note(ended, ended.status.value if written else "dropped")
         return written
 
-    async def _give_back(self, claimed: Filed) -> None:
-        """A process that has to stop gives the work back at once; that was no attempt."""
-        analysis = claimed.analysis
-        waiting = analysis.with_changes(status=AnalysisStatus.QUEUED, attempts=analysis.attempts - 1)
-        try:
-            await self._write(claimed, waiting, due_at=self._deps.clock.now())
-        except TransientError as exc:
-            # The store is unavailable: the claim runs out by itself.
-            log.warning("analysis.error", analysis_id=analysis.id, family="transient", error=type(exc).__name__)
-
     # The callback
 
     async def _tell(self, filed: Filed) -> None:
@@ -220,11 +203,11 @@ class _Work:
             # There was a receiver when it ended; there is none any more.
             await self._write(filed, analysis.with_changes(callback=None), due_at=None)
             return
-        if analysis.callback_attempts >= LIMITS.callback_attempts:
+        if analysis.callback_attempts >= CALLBACK_ATTEMPTS:
             await self._settle_callback(filed, CallbackState.GIVEN_UP)
             return
         counted = analysis.with_changes(callback_attempts=analysis.callback_attempts + 1)
-        pause = LIMITS.first_callback_pause * 4**analysis.callback_attempts * (1 + deps.chance() / 2)
+        pause = FIRST_CALLBACK_PAUSE * 4**analysis.callback_attempts * (1 + deps.chance() / 2)
         claimed = await self._write(filed, counted, due_at=at + pause)
         if claimed is None:
             return
@@ -232,7 +215,7 @@ class _Work:
         try:
             await deps.callback.send(callback_content(analysis), delivery_id=analysis.delivery_id, at=at)
         except CallbackRefusedError as exc:
-            if claimed.analysis.callback_attempts >= LIMITS.callback_attempts:
+            if claimed.analysis.callback_attempts >= CALLBACK_ATTEMPTS:
                 await self._settle_callback(claimed, CallbackState.GIVEN_UP)
                 return
             CALLBACKS.labels(outcome="refused").inc()
@@ -249,8 +232,6 @@ class _Work:
             say = log.info if state is CallbackState.ACCEPTED else log.error
             say("callback.settled", analysis_id=analysis.id, outcome=state.value, attempts=analysis.callback_attempts)
 
-    # What all steps do
-
     async def _write(self, filed: Filed, analysis: Analysis, *, due_at: datetime | None) -> Filed | None:
         changed = filed.changed(analysis, due_at=due_at, at=self._deps.clock.now())
         saved = await self._deps.store.records.put(changed.record)
@@ -259,14 +240,8 @@ class _Work:
     def _note(self, analysis: Analysis, outcome: str) -> None:
         kind = analysis.context.kind.value
         ANALYSES.labels(kind=kind, outcome=outcome).inc()
-        log.info(
-            "analysis.worked_on",
-            analysis_id=analysis.id,
-            kind=kind,
-            outcome=outcome,
-            attempts=analysis.attempts,
-            error=analysis.error,
-        )
+        described = {"kind": kind, "outcome": outcome, "attempts": analysis.attempts, "error": analysis.error}
+        log.info("analysis.worked_on", analysis_id=analysis.id, **described)
 
 
 def callback_content(analysis: Analysis) -> dict[str, str]:

@@ -28,9 +28,8 @@ from contracts.errors import TransientError
 from observability.logs import logger
 from observability.metrics import WAKE_UPS_REFUSED
 from observability.tracing import inside, remote_span
-from worker.analyses.processing import LIMITS
-from worker.engines.celery_pool import EventLoopPool, retry_countdown
-from worker.engines.process import EngineProcess
+from worker.analyses.processing import ATTEMPTS, CALLBACK_ATTEMPTS, LEASE
+from worker.engines.celery_pool import EngineProcess, EventLoopPool, retry_countdown
 
 log = logger(__name__)
 
@@ -218,10 +217,7 @@ _JOBS: dict[str, Callable[..., Awaitable[None]]] = {
 # A drain has no limit and is not retried: it is bounded by the turn's budget, and the inbox has its own back-off.
 # What a timer does not end in its limit is done by its next job; only a report's is rarer than a retry.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    ANALYSE: {
-        "soft_time_limit": LIMITS.lease.total_seconds(),
-        "max_retries": LIMITS.attempts + LIMITS.callback_attempts,
-    },
+    ANALYSE: {"soft_time_limit": LEASE.total_seconds(), "max_retries": ATTEMPTS + CALLBACK_ATTEMPTS},
     TEND: {"soft_time_limit": 30, "max_retries": 0},
     SWEEP: {"soft_time_limit": 30, "max_retries": 0},
     CLEAN: {"soft_time_limit": 300, "max_retries": 2},

@@ -17,7 +17,7 @@ from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
 from prompts.caching.content import names_a_moment
-from prompts.execution.prompt_task import TurnClock
+from prompts.execution.prompt_task import ModelCalls
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks import judge
@@ -60,14 +60,14 @@ class TurnJudge:
         prompter: Prompter,
         cleared: ClearedSentences,
         view: TurnView,
-        clock: TurnClock,
+        calls: ModelCalls,
         *,
         is_own: Callable[[str], bool],
     ) -> None:
         self._prompter = prompter
         self._cleared = cleared
         self._view = view
-        self._clock = clock
+        self._calls = calls
         self._is_own = is_own
         self._scope = (view.institution.version, *prompter.identity(judge.TASK, view))
         self._said = "\n".join(message.text for message in view.messages)
@@ -89,7 +89,7 @@ class TurnJudge:
         ]
         if known or not asked or self.is_unavailable:
             return tuple(known)
-        result = await self._prompter.ask(judge.TASK, replace(self._view, sentences=asked), self._clock)
+        result = await self._prompter.ask(judge.TASK, replace(self._view, sentences=asked), self._calls)
         self.records.append(result.record)
         if isinstance(result.error, UnusableModelOutputError):
             return (Finding(rule=Rule.VERDICT_UNUSABLE, excerpt="", why="the judge gave no verdict that can be used"),)

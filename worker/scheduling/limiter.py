@@ -9,12 +9,14 @@ lasts, by its heartbeats: what counts is their number.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.backoff import Backoff
+from contracts.errors import InboxUnavailableError
+from contracts.ports import Inbox
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAINS_REFUSED, OUTAGES, ROOM_WITHHELD
@@ -220,7 +222,15 @@ class Limiter:
             return
         self._failed_in_a_row.add(attempt.conversation_id or attempt.number)
         if len(self._failed_in_a_row) >= max(2, self._running):
-            self._begin_outage()
+            OUTAGES.inc()
+            log.warning("outage.began", count=self._running)
+            self._began_at = self._monotonic()
+            self._refused = 0
+            self._pause()
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if not turn.done():
+                    turn.set_result(False)
         elif attempt.number > self._cut_at:
             self._cut_at = self._begun
             self._set_limit(min(self._limit, max(LEAST_LIMIT, min(self._limit, self._running) / 2)))
@@ -230,19 +240,6 @@ class Limiter:
         if self.limit == self.at_once:
             self._pauses = 1
         ROOM_WITHHELD.set(1 - self.limit / self.at_once)
-
-    # Outages
-
-    def _begin_outage(self) -> None:
-        OUTAGES.inc()
-        log.warning("outage.began", count=self._running)
-        self._began_at = self._monotonic()
-        self._refused = 0
-        self._pause()
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(False)
 
     def _pause(self) -> None:
         self._opens_at = self._monotonic() + self._backoff.pause(self._pauses, self._chance).total_seconds()
@@ -266,6 +263,36 @@ class PoisonIsolation:
         if attempts < self._isolate_after:
             return nullcontext()
         return self._tried if attempts < self._attempts - 1 else self._nearly_given_up
+
+
+class AttemptRefunds:
+    """Attempts that an outage ended, to be taken back when the inbox answers again.
+
+    They are lost with the process, which costs a message one attempt of five.
+    """
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._noted: dict[ConversationId, Sequence[int]] = {}
+
+    @property
+    def conversations(self) -> list[ConversationId]:
+        return list(self._noted)
+
+    def note(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        if len(self._noted) < REMEMBERED:
+            self._noted[conversation_id] = sequences
+
+    async def refund(self, conversation_id: ConversationId) -> None:
+        """Take back what is noted of the conversation. Raises InboxUnavailableError: it stays noted."""
+        sequences = self._noted.pop(conversation_id, None)
+        if sequences is None:
+            return
+        try:
+            await self._inbox.refund_attempts(conversation_id, sequences)
+        except InboxUnavailableError:
+            self.note(conversation_id, sequences)
+            raise
 
 
 LATE_SECONDS = 0.1

@@ -1,11 +1,16 @@
-"""Pace of sends below the platform's own limits: a place in time for each message to one person and from one number."""
+"""Pace of sends below the platform's own limits: a place in time for each message, and one for each new person."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from contracts.messages import Address
-from contracts.ports import ChannelLimits
+from contracts.delivery import OutboxRow, Record
+from contracts.messages import Address, MessageType, digest
+from contracts.ports import Channel, ChannelLimits, Records
 
 KEPT = 20_000
+# People whom a number wrote to first by number, person and day; counts of a number by hour.
+PEOPLE, COUNTS = "openings", "opening_counts"
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+TRIES = 8
 
 
 class Pace:
@@ -28,3 +33,40 @@ class Pace:
         if len(self._used_until) > KEPT:
             self._used_until = {key: used for key, used in self._used_until.items() if used > at}
         return leaves
+
+
+async def wait_for_place(row: OutboxRow, channel: Channel, records: Records, at: datetime) -> datetime | None:
+    """Take a place for the person of a template, for 24 hours; return when to ask again, None: it may leave now.
+
+    The places of a number are shared by all processes. Counts are by hour, so a place is free again up to an hour late.
+    A send that fails keeps its place.
+
+    Raises:
+        StoreUnavailableError: the places are not known now.
+    Source: Meta, "Messaging limits": people outside a customer service window that a business messages in 24 hours.
+    """
+    window, limit, opened = channel.reply_window, channel.limits.openings, row.window_from
+    is_answer = window is None or (opened is not None and at < opened + window)
+    if limit is None or is_answer or row.message.type is not MessageType.TEMPLATE:
+        return None
+    number = digest(row.address.channel, row.address.account)
+    person = digest(number, row.address.person)
+    keys = [f"{person}-{day.date()}" for day in (at, at - DAY)]
+    if [key for key in keys if await records.get(PEOPLE, key, at=at)]:
+        return None
+    this_hour = at.replace(minute=0, second=0, microsecond=0)
+    for _ in range(TRIES):
+        stored = await records.get(COUNTS, number, at=at)
+        counts = {datetime.fromisoformat(hour): count for hour, count in (stored.body if stored else {}).items()}
+        counts = {hour: count for hour, count in counts.items() if hour > at - DAY - HOUR}
+        if sum(counts.values()) >= limit:
+            return min(counts) + DAY + HOUR
+        counts[this_hour] = counts.get(this_hour, 0) + 1
+        body = {hour.isoformat(): count for hour, count in counts.items()}
+        version = stored.version if stored else 0
+        if await records.put(Record(collection=COUNTS, key=number, version=version, body=body, updated_at=at)):
+            owner, ends = row.conversation_id, at + DAY
+            taken = Record(collection=PEOPLE, key=keys[0], body={}, owner=owner, expires_at=ends, updated_at=at)
+            await records.put(taken)
+            return None
+    return at + timedelta(seconds=1)

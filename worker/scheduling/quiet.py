@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import median
 
 from context.guardrails.sentences import folded
 from contracts.conversation import Conversation, Owner, Speaker, State, WaitingFor
@@ -20,9 +19,6 @@ REPEATS, LONGEST_REPEATS = timedelta(seconds=10), timedelta(minutes=1)
 # A draft that a newer message makes stale is dropped in the first seconds of a burst only: who never stops writing is
 # answered all the same.
 GROWS_FOR = timedelta(seconds=10)
-# A longer pause separates two bursts.
-OWN_GAP_BELOW = 12.0
-RECENT_GAPS = 12
 PATIENCE = 1.8
 READING_SECONDS = 3.0
 OPENING_SECONDS, DANGLING_SECONDS, FRAGMENT_SECONDS = 4.0, 5.0, 2.4
@@ -68,8 +64,8 @@ def quiet_until(
 ) -> datetime | None:
     """Return when the person has been quiet for long enough to be answered; None: nothing is to be waited for.
 
-    Adaptive: by how the newest message ends, by the gaps of the burst, and by the person's own gaps before it. What
-    waits in a conversation that the assistant does not answer is recorded at once.
+    Adaptive: by how the newest message ends, and by the gaps of the burst. What waits in a conversation that the
+    assistant does not answer is recorded at once.
     """
     written = [one for one in messages if not one.is_recorded_only]
     head = conversation or Conversation(id=messages[0].conversation_id)
@@ -101,55 +97,34 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
     """Return the seconds of silence after which the newest message is taken as the last of its burst."""
     newest, is_alone = written[-1], len(written) == 1
     text = _CLOSING_SIGNS.sub("", folded(newest.text).strip())
-    if is_alone and _is_complete(text):
+    words = len(text.split())
+    if is_alone and _is_complete(text, words):
         return 0
+    arrivals = conversation.recent_arrivals if conversation else ()
     gaps = [(later.received_at - one.received_at).total_seconds() for one, later in pairwise(written)]
-    if not gaps and conversation and _goes_on(written[0], conversation):
-        gaps = [(written[0].received_at - conversation.recent_arrivals[-1]).total_seconds()]
-    own = max(gaps) if gaps else _usual_gap(conversation)
+    ours = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON] if conversation else []
+    if not gaps and ours and arrivals and (written[0].received_at - ours[-1]).total_seconds() < READING_SECONDS:
+        # Written behind a reply that the person cannot have read yet: the burst goes on.
+        gaps = [(written[0].received_at - arrivals[-1]).total_seconds()]
+    is_asked = _ASKING.match(text) and (words >= LEAST_WORDS_OF_A_QUESTION or text.endswith("?"))
+    is_awaited = conversation is not None and conversation.waiting_for is not WaitingFor.ANYTHING
     if newest.kind in WORDLESS_KINDS and not is_readable(newest):
         base = FRAGMENT_SECONDS
     elif _DANGLING.search(text):
         base = DANGLING_SECONDS
     elif GREETING.fullmatch(text):
         base = OPENING_SECONDS
-    elif (
-        is_alone
-        and not gaps
-        and (_is_asked(text) or (conversation and conversation.waiting_for is not WaitingFor.ANYTHING))
-    ):
+    elif is_alone and not gaps and (is_asked or is_awaited):
         # A question or the answer to ours: mostly whole, and a second of silence shows it.
         return SHORTEST.total_seconds()
     else:
         base = FRAGMENT_SECONDS if conversation and conversation.turns_in_episode else OPENING_SECONDS
-    return max(FRAGMENT_SECONDS, PATIENCE * own) if gaps else base
+    return max(FRAGMENT_SECONDS, PATIENCE * max(gaps)) if gaps else base
 
 
-def _is_complete(text: str) -> bool:
-    words = len(text.split())
+def _is_complete(text: str, words: int) -> bool:
     if text.endswith("?"):
         return words >= WORDS_OF_A_QUESTION and not GREETING.fullmatch(text)
     if words >= WORDS_OF_A_LONG_TEXT:
         return not _DANGLING.search(text)
     return words >= WORDS_OF_A_SENTENCE and text.endswith((".", "!")) and not text.endswith("..")
-
-
-def _goes_on(message: InboundMessage, conversation: Conversation) -> bool:
-    """Whether it was written behind a reply that the person cannot have read yet: the burst goes on."""
-    ours = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
-    return (
-        bool(ours and conversation.recent_arrivals)
-        and (message.received_at - ours[-1]).total_seconds() < READING_SECONDS
-    )
-
-
-def _is_asked(text: str) -> bool:
-    return bool(_ASKING.match(text)) and (len(text.split()) >= LEAST_WORDS_OF_A_QUESTION or text.endswith("?"))
-
-
-def _usual_gap(conversation: Conversation | None) -> float:
-    """Return the median of the person's own gaps within bursts, in seconds; 0: none is known."""
-    arrivals = conversation.recent_arrivals if conversation else ()
-    gaps = [(later - one).total_seconds() for one, later in pairwise(arrivals)]
-    within = [gap for gap in gaps if 0 < gap < OWN_GAP_BELOW][-RECENT_GAPS:]
-    return median(within) if within else 0.0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters.channels.chatwoot import REFERENCE
-from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
+from adapters.channels.reading import Content, Reader, dict_in, dicts_in, is_equal, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.media import InboundMedia
 from contracts.messages import ChannelName, DeliveryState, InboundKind, StatusUpdate
@@ -99,14 +99,14 @@ class _Event(Reader):
 
 def _content(event: dict[str, Any], *, is_update: bool) -> Content | None:
     """Read a message, or the option that was chosen from one of ours; None for any other change of a message."""
-    chosen = [one for one in list_in(dict_in(event, "content_attributes"), "submitted_values") if isinstance(one, dict)]
+    chosen = dicts_in(dict_in(event, "content_attributes"), "submitted_values")
     if is_update:
         if not chosen:
             return None
         title, value = text_of(chosen[0].get("title")), text_of(chosen[0].get("value"))
         return Content(InboundKind.CHOICE, title or value, value or None)
     text = text_of(event.get("content"))
-    files = [one for one in list_in(event, "attachments") if isinstance(one, dict)]
+    files = dicts_in(event, "attachments")
     if not files:
         return Content(InboundKind.TEXT if text else InboundKind.UNSUPPORTED, text)
     return Content.of_files(text, [_attachment(one) for one in files])

@@ -3,8 +3,9 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from adapters.channels.asking import Question, Refusal, failed, questions
+from adapters.channels.asking import Question, questions
 from adapters.channels.messenger import GraphSettings
+from adapters.channels.platform import Refusal
 from contracts.findings import Finding, Health
 
 FIELDS = ("messages", "messaging_postbacks", "message_echoes", "message_deliveries", "standby", "messaging_referrals")
@@ -14,11 +15,8 @@ INSTAGRAM_FIELDS = ("messages", "messaging_postbacks", "messaging_seen", "messag
 async def examine(name: str, settings: GraphSettings) -> Finding:
     """Ask who the token is, and whether its page sends webhooks to the app; nothing is sent or changed."""
     async with _asking(name, settings) as ask:
-        try:
-            page = await _read(ask, "GET", "/me", name, params={"fields": "id,name"})
-            apps = await _read(ask, "GET", "/me/subscribed_apps", name)
-        except Refusal as exc:
-            return failed(name, exc)
+        page = await _read(ask, "GET", "/me", name, params={"fields": "id,name"})
+        apps = await _read(ask, "GET", "/me/subscribed_apps", name)
     shown = str(page.get("name") or page.get("id"))
     granted = {field for app in apps.get("data", []) for field in app.get("subscribed_fields", [])}
     if "messages" not in granted:
@@ -32,11 +30,8 @@ async def examine(name: str, settings: GraphSettings) -> Finding:
 async def subscribe(name: str, settings: GraphSettings) -> Finding:
     """Subscribe the page or account to the app; the address itself is set in the app's dashboard."""
     async with _asking(name, settings) as ask:
-        try:
-            fields = ",".join(_fields(name))
-            await _read(ask, "POST", "/me/subscribed_apps", name, params={"subscribed_fields": fields})
-        except Refusal as exc:
-            return failed(name, exc)
+        fields = ",".join(_fields(name))
+        await _read(ask, "POST", "/me/subscribed_apps", name, params={"subscribed_fields": fields})
     return Finding(name, Health.OK, "subscribed; the app's dashboard has the address, as docs/channels.md says")
 
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from adapters.channels.meta import MetaInbound
-from adapters.channels.reading import Content, Reader, dict_in, list_in, required, text_of
+from adapters.channels.reading import Content, Reader, dict_in, dicts_in, list_in, required, text_of
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
@@ -152,7 +152,7 @@ def _message_content(message: dict[str, Any]) -> Content:
     text, chosen = text_of(message.get("text")), text_of(dict_in(message, "quick_reply").get("payload"))
     if chosen:
         return Content(InboundKind.CHOICE, text or chosen, chosen)
-    files = [one for one in list_in(message, "attachments") if isinstance(one, dict)]
+    files = dicts_in(message, "attachments")
     if not files:
         return Content(InboundKind.TEXT if text else InboundKind.UNSUPPORTED, text)
     if text and all(one.get("type") == "fallback" for one in files):

@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import parse_qs
 
-from adapters.channels.reading import Content, Reader, dict_in, list_in, moment_of, required, text_of
+from adapters.channels.reading import Content, Reader, dict_in, dicts_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
@@ -84,7 +84,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 class _Post(Reader):
     def read_event(self, envelope: dict[str, Any]) -> None:
         event, team = dict_in(envelope, "event"), required(envelope, "team_id")
-        bots = {text_of(one.get("user_id")) for one in list_in(envelope, "authorizations") if isinstance(one, dict)}
+        bots = {text_of(one.get("user_id")) for one in dicts_in(envelope, "authorizations")}
         subtype = text_of(event.get("subtype"))
         if event.get("type") not in ("message", "app_mention"):
             kind = text_of(event.get("type"))
@@ -96,7 +96,7 @@ class _Post(Reader):
             self.ignored.append("bot_message" if _is_of_a_bot(event, bots) else "subtype")
         else:
             content = Content(InboundKind.TEXT, _readable(text_of(event.get("text")), bots))
-            if files := [_file(one) for one in list_in(event, "files") if isinstance(one, dict)]:
+            if files := [_file(one) for one in dicts_in(event, "files")]:
                 content = Content.of_files(content.text, files)
             self._put(content, event, event, team, bots, key=required(event, "ts"))
 
@@ -115,7 +115,7 @@ class _Post(Reader):
 
     def read_interaction(self, payload: dict[str, Any]) -> None:
         """Read a button or a row of a list that was chosen."""
-        actions = [one for one in list_in(payload, "actions") if isinstance(one, dict)]
+        actions = dicts_in(payload, "actions")
         if payload.get("type") != "block_actions" or not actions:
             self.ignored.append("interaction")
             return

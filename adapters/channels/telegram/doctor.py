@@ -3,7 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from adapters.channels.asking import Question, Refusal, failed, questions
+from adapters.channels.asking import Question, questions
+from adapters.channels.platform import Refusal
 from adapters.channels.telegram import TelegramSettings
 from contracts.findings import Finding, Health
 
@@ -14,10 +15,7 @@ SETUP = "prosa channels setup telegram --url https://YOUR-HOST"
 async def examine(settings: TelegramSettings) -> Finding:
     """Read the platform's view of the settings; nothing is sent or changed."""
     async with _asking(settings) as ask:
-        try:
-            bot, hook = await _call(ask, "getMe"), await _call(ask, "getWebhookInfo")
-        except Refusal as exc:
-            return failed("telegram", exc)
+        bot, hook = await _call(ask, "getMe"), await _call(ask, "getWebhookInfo")
     name = f"@{bot.get('username', settings.bot)}"
     if not hook.get("url"):
         return Finding("telegram", Health.FAILED, f"{name}: no webhook is set: no message arrives", SETUP)
@@ -40,10 +38,7 @@ async def set_webhook(settings: TelegramSettings, url: str) -> Finding:
         "allowed_updates": ALLOWED_UPDATES,
     }
     async with _asking(settings) as ask:
-        try:
-            await _call(ask, "setWebhook", content)
-        except Refusal as exc:
-            return failed("telegram", exc)
+        await _call(ask, "setWebhook", content)
     return Finding("telegram", Health.OK, f"updates go to {content['url']}")
 
 

@@ -9,7 +9,17 @@ from typing import Any
 
 import orjson
 
-from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
+from adapters.channels.reading import (
+    Content,
+    Reader,
+    dict_in,
+    dicts_in,
+    is_equal,
+    list_in,
+    moment_of,
+    required,
+    text_of,
+)
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
@@ -126,7 +136,7 @@ class _Update(Reader):
     def _read_reaction(self, reaction: dict[str, Any]) -> None:
         chat, place = dict_in(reaction, "chat"), required(reaction, "message_id")
         place = f"{required(chat, 'id')}:{place}"
-        shown = [text_of(one.get("emoji")) for one in list_in(reaction, "new_reaction") if isinstance(one, dict)]
+        shown = [text_of(one.get("emoji")) for one in dicts_in(reaction, "new_reaction")]
         date = text_of(reaction.get("date"))
         content = Content(InboundKind.REACTION, "".join(shown), data={"to": place})
         self._put(content, chat, dict_in(reaction, "user"), place=f"{place}:reaction:{date}", sent_at=moment_of(date))
@@ -168,7 +178,7 @@ def _content(message: dict[str, Any]) -> Content | None:
         if command == "/start" and payload:
             return Content(InboundKind.TEXT, command, data={"start": payload[:64]})
         return Content(InboundKind.TEXT, text_of(message["text"]))
-    if sizes := [size for size in list_in(message, "photo") if isinstance(size, dict)]:
+    if sizes := dicts_in(message, "photo"):
         return Content(InboundKind.IMAGE, caption, media=InboundMedia(reference=text_of(sizes[-1].get("file_id"))))
     for key, kind in MEDIA.items():
         if key in message:

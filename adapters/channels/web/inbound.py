@@ -4,8 +4,7 @@ import re
 import uuid
 from datetime import datetime
 
-from adapters.http.inbound import Problem
-from adapters.json_input import parse_json
+from adapters.http.inbound import Problem, parse_json
 from contracts.errors import MalformedMessageError
 from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.values import ConversationId, MessageId, without_lone_surrogates

@@ -17,7 +17,8 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from adapters.channels.asking import WITHIN, Refusal, failed
+from adapters.channels.asking import WITHIN
+from adapters.channels.platform import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
@@ -37,19 +38,13 @@ _EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
 async def examine(settings: WhatsAppSettings) -> Finding:
     """Read the platform's view of the settings; nothing is sent or changed."""
     async with open_client(within=WITHIN) as client:
-        try:
-            return await Examination(settings, client).finding()
-        except Refusal as exc:
-            return failed("whatsapp", exc)
+        return await Examination(settings, client).finding()
 
 
 async def subscribe(settings: WhatsAppSettings) -> Finding:
     """Let every business account of the token send its webhooks to the app; the address is set in its dashboard."""
     async with open_client(within=WITHIN) as client:
-        try:
-            accounts = await Examination(settings, client).subscribe()
-        except Refusal as exc:
-            return failed("whatsapp", exc)
+        accounts = await Examination(settings, client).subscribe()
     step = "enter the address and WHATSAPP_VERIFY_TOKEN on WhatsApp's page Configuration of the app dashboard"
     return Finding("whatsapp", Health.NOTE, f"subscribed: {', '.join(accounts)}", step)
 

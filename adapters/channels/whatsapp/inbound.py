@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from adapters.channels.meta import MetaInbound
-from adapters.channels.reading import Content, Reader, dict_in, list_in, moment_of, required, text_of
+from adapters.channels.reading import Content, Reader, dict_in, dicts_in, moment_of, required, text_of
 from adapters.channels.whatsapp import is_in_any_form
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
@@ -113,7 +113,7 @@ class _Parser(Reader):
         data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
         # The contacts are not in the order of the messages: the name is found by its ids.
-        cards = [card for card in list_in(value, "contacts") if isinstance(card, dict)]
+        cards = dicts_in(value, "contacts")
         mine = (card for card in cards if {text_of(card.get("wa_id")), text_of(card.get("user_id"))} & {*identities})
         profile = dict_in(next(mine, {}), "profile")
         self.add(
@@ -136,7 +136,7 @@ class _Parser(Reader):
         if state is None:
             self.ignored.append("status")
             return
-        codes = [text_of(error.get("code")) for error in list_in(item, "errors") if isinstance(error, dict)]
+        codes = [text_of(error.get("code")) for error in dicts_in(item, "errors")]
         code = next((code[:32] for code in codes if code), None)
         self.statuses.append(
             StatusUpdate(
@@ -206,11 +206,11 @@ def _content(item: dict[str, Any]) -> Content:
             coordinates = f"{text_of(inner.get('latitude'))}, {text_of(inner.get('longitude'))}"
             return Content(InboundKind.LOCATION, place or coordinates, data={"coordinates": coordinates})
         case "contacts":
-            cards = [card for card in list_in(item, kind) if isinstance(card, dict)]
+            cards = dicts_in(item, kind)
             names = [text_of(dict_in(card, "name").get("formatted_name")) for card in cards]
             return Content(InboundKind.CONTACTS, ", ".join(name for name in names if name))
         case "order":
-            items = [one for one in list_in(inner, "product_items") if isinstance(one, dict)]
+            items = dicts_in(inner, "product_items")
             lines = [f"{text_of(one.get('quantity'))} x {text_of(one.get('product_retailer_id'))}" for one in items]
             return Content(InboundKind.ORDER, "\n".join([text_of(inner.get("text")), *lines]).strip())
         case "reaction":
@@ -272,7 +272,7 @@ def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> lis
         changed.get("previous_user_id"),
     )
     named = [text_of(name) for name in names if name]
-    contacts = [contact for contact in list_in(value, "contacts") if isinstance(contact, dict)]
+    contacts = dicts_in(value, "contacts")
     for contact in contacts:
         card = [text_of(contact.get(name)) for name in ("user_id", "wa_id", "parent_user_id")]
         if set(card) & set(named) or (not named and len(contacts) == 1):

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.messages import Address, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest

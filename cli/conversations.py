@@ -229,7 +229,7 @@ async def erase(
 
 def _move(name: str, words: str, move: Callable[[Operators], Callable[..., Awaitable[Conversation]]]) -> None:
     @app.command(name, help=words)
-        async def run(conversation: Id, agent: Agent = "cli", as_json: AsJson = False) -> None:
+    async def run(conversation: Id, agent: Agent = "cli", as_json: AsJson = False) -> None:
         await _act(conversation, lambda team, id_: move(team)(id_, agent=agent), as_json)
 
 

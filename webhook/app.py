@@ -24,7 +24,7 @@ from webhook.console.conversations import conversation_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes, login_routes
 from webhook.console.rendering import html, problem_page, wants_page
-from webhook.platforms import PlatformFront, platform_intakes, platform_routes
+from webhook.receive import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
 
 # RFC 9457. With "4XX" FastAPI adds no schema of its own for what it refuses.

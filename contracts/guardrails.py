@@ -106,9 +106,10 @@ class Finding(Value):
 
 
 class Correction(Value):
-    """A sentence of a withheld draft, for its rewrite: the rule, why, and the passage that comes nearest."""
+    """A sentence of a withheld draft, for its rewrite: the piece of it, the rule, why, and the nearest passage."""
 
     sentence: str
+    excerpt: str = Field("", exclude_if=lambda text: not text)
     rule: str
     why: str
     nearest: str = Field("", exclude_if=lambda text: not text)

@@ -763,6 +763,7 @@ def corrections(findings: Sequence[Finding], sentences: Sequence[str]) -> tuple[
     return tuple(
         Correction(
             sentence=finding.excerpt if finding.sentence is None else sentences[finding.sentence],
+            excerpt="" if finding.sentence is None else finding.excerpt,
             rule=finding.rule.value,
             why=finding.why,
             nearest=finding.nearest,

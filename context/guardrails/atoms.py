@@ -37,6 +37,7 @@ _DOTTED = re.compile(
     r"(?<![\w.,])(?P<h>\d{1,2})\.(?P<m>[0-5]\d)(?![\w%]|[.,]\d| ?[ap]\.? ?m\b)"
     r"(?P<opens>(?= ?(?:[-\u2013]|to|till|until|as?|ate) ?(?:\d|as|noon|midday|half)))?"
 )
+_DOTTED_RANGE = re.compile(r"\d{1,2}\.[0-5]\d ?[-\u2013] ?\d{1,2}\.[0-5]\d")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+){0,2}[^\W\d_]|[^\W\d_]+\d)\w*")
 _GLUED = re.compile(r"(\d+(?:[.,]\d+){0,2})([^\W\d_]+)")
@@ -78,9 +79,10 @@ _LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|b
 _OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
 _OF_A_MONTH = re.compile(r"(?<!\w)(?:dias?|el) $")  # "el 15 es festivo"
 _TO = re.compile(r" ?(?:[-\u2013]|as?|ate|to|till|until|hasta)(?: l?as)? ?")
+_OF_THEM = re.compile(r" (?:of (?:them|these|those|which)|d(?:el|aquel)[ea]s|de (?:ell|est)[oa]s)(?!\w)")
 _UNTIL = frozenset(("ate", "hasta", "to", "till", "until"))
 _BETWEEN = ("between ", "entre ", "entre as ", "entre las ")
-_OPENED = re.compile(r"(?:[\d.m] ?[-\u2013] ?|[ap]m to )$")
+_OPENED = re.compile(r"(?:[\d.m\0] ?[-\u2013] ?|[ap]m to )$")
 _GOES_ON = re.compile(r" ?[^\W_]|-")
 # "Nesses dois", "the two": what they are was said before, not the unit of the number before them.
 _POINTED = re.compile(r"(?<!\w)(?:n?[eo]st?[eao]s|n?ess[eao]s|[oa]s|nas|nos|l[oa]s|the|these|those|both) $")
@@ -303,7 +305,7 @@ class _Reading:
 
     def _long_numbers(self) -> Iterator[Atom]:
         for match in _LONG.finditer(self.rest):
-            if _YEARS.fullmatch(match[0]) or _GROUPED.fullmatch(match[0]):
+            if any(pattern.fullmatch(match[0]) for pattern in (_YEARS, _GROUPED, _DOTTED_RANGE)):
                 continue
             digits = re.sub(r"\D", "", match[0])
             if len(digits) <= 16 and (phone := self._phone(match[0])):
@@ -594,7 +596,9 @@ class _Reading:
                 units[position] = units[position + 1]
         measured = last = frozenset[str]()
         for position, (first, every) in enumerate(units):
-            if every:
+            if position and not every and _OF_THEM.match(self.rest, numbers[position].end):
+                units[position] = units[position - 1]
+            elif every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last
             elif last and not any(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
@@ -24,14 +24,15 @@ SMALL = 10
 # So large that two passages do not have the same one by chance: a house number, an emergency number, a year.
 TELLING = 100
 MOST_EXPLAINED = 16
-_MOST_ADDENDS = 6
+_MOST_ADDENDS, _A_YEAR, _LEAP = 6, 366, 2024
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
 _COGNATE, _SHORTEST_COGNATE, _SLIP = 0.6, 5, 0.85
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
-_ANY_PEOPLE, _AGE, _A_DAY = (
+_ANY_PEOPLE, _AGE, _A_DAY, _MINUTE = (
     frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")),
     "duration-year",
     "duration-day",
+    "duration-minute",
 )
 # Services and holidays that belong to no institution, and say nothing about one.
 _EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "boxing", "easter", "carnival"))
@@ -119,6 +120,9 @@ class _Person:
     own: Sequence[float]
     shares: frozenset[str]
     scripts: frozenset[str]
+    moments: frozenset[int] = frozenset()
+    moved: frozenset[int] = frozenset()
+    dates: frozenset[str] = frozenset()
 
 
 class Floor:
@@ -169,11 +173,11 @@ class Floor:
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
         spoken = likely_language(person.text)
-        before = list[str]()
+        before = list[Atom]()
         for number, (sentence, says, cited) in enumerate(said):
             foreign = bool(self._read(sentence)) and self._is_foreign(sentence, spoken)
             reckoned = self._reckoned(person, sentence, cited, before)
-            before += (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
+            before += self._read(sentence)
             found += self._findings(sentence, number, says, cited, reckoned, foreign=foreign)
         return self._explained(found)
 
@@ -182,29 +186,50 @@ class Floor:
         language = likely_language(sentence) or spoken or self._words.language
         return base_language(language) != base_language(self._words.language) or self._reader.is_foreign(sentence)
 
-    def _reckoned(self, person: _Person, sentence: str, cited: Sequence[_Facts], said: Sequence[str]) -> _Person:
+    def _reckoned(self, person: _Person, sentence: str, cited: Sequence[_Facts], said: Sequence[Atom]) -> _Person:
         """Add what a sentence may work out of the person's and documented numbers.
 
         The sum or difference of a number of the person's and a documented one in the sentence ("até 40 kg, o seu passa
         disso em 8"); a number times or by a documented rate ("8 por pessoa, para 45 são 360"); a total of what the
-        draft `said` so far; the number of things that follow in a list; an hour and a documented time before or after.
+        draft `said` so far; the number of things that follow in a list; how long documented hours are; an hour of the
+        person's or the documents, and a date of the person's, so long before or after as is said.
         """
-        counts = [atom for atom in self._read(sentence) if atom.kind is Kind.COUNT]
-        hours = [atom for atom in self._read(sentence) if atom.kind is Kind.HOURS]
-        if not counts and not hours:
+        atoms = self._read(sentence)
+        counts = [atom for atom in atoms if atom.kind is Kind.COUNT]
+        if not any(atom.kind in (Kind.COUNT, Kind.HOURS, Kind.DATE) for atom in atoms):
             return person
         documented = [float(atom.value) for atom in counts if any(atom.value in facts.counts for facts in cited)]
         rates = {rate for facts in cited for rate in facts.rates}
         own = person.own
         values = {value for one in own for two in documented for value in (one + two, abs(one - two))}
         values |= {value for one in own for rate in rates if rate for value in (one * rate, one / rate)}
-        values |= {rate for rate in rates if f"{rate:.12g}" in said}
+        values |= {rate for rate in rates if any(atom.value == f"{rate:.12g}" for atom in said)}
         if _TOTAL.search(folded(sentence)):
-            terms = [*own, *documented, *map(float, said)][:_MOST_ADDENDS]
+            terms = [*own, *documented, *(float(atom.value) for atom in said if atom.kind is Kind.COUNT)][
+                :_MOST_ADDENDS
+            ]
             values |= {sum(some) for size in range(2, len(terms) + 1) for some in combinations(terms, size)}
         listed = _LISTED.split(folded(sentence), maxsplit=1)[1:]
         values |= {float(len(re.split(items, listed[0]))) for items in _ITEMS if listed}
-        return replace(person, numbers=person.numbers | {f"{value:.12g}" for value in values})
+        values |= {length / 60 for atom in atoms for length in _lengths(atom)}
+        spans = [
+            atom
+            for atom in (*said, *counts)
+            if atom.kind is Kind.COUNT and any(atom.value in facts.counts for facts in cited)
+        ]
+        written = {moment for facts in cited for one in facts.hours for moment in (*one.opens, *one.closes)}
+        told = {moment for one in (*said, *atoms) for moment in (*one.opens, *one.closes)} & written
+        asked = {moment for one in person.facts.hours for moment in (*one.opens, *one.closes)}
+        asked |= {int(value) * 60 for value in person.numbers if value.isdigit() and int(value) <= 24}
+        minutes = {int(one.value) for span in spans for one in (span, *_equal(span)) if _MINUTE in one.first_units}
+        moved = {(moment + step) % DAY for moment in told | asked for span in minutes for step in (span, -span)}
+        return replace(
+            person,
+            numbers=person.numbers | {f"{value:.12g}" for value in values},
+            moments=frozenset(told | asked | moved),
+            moved=frozenset(moved),
+            dates=frozenset(_shifted(person.facts, counts)),
+        )
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
@@ -282,6 +307,8 @@ class Floor:
         if _is_among(name, self._documents) or _is_among(name, by_person) or name in _EVERYWHERE:
             return True
         known = self._documents | by_person
+        if name.removesuffix("s") in known or f"{name}s" in known:
+            return True
         if any(other <= known for other in self._words.territories.get(name, ())):
             return True
         # As the person wrote it, but for a plural or a slip: "Tolkein" is answered with "Tolkien".
@@ -293,6 +320,10 @@ class Floor:
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
             if _hours_agree(atom, facts.hours):
+                return True
+            # "1h15" may be how long something is.
+            spans = (one for minutes in atom.opens for one in facts.counts.get(str(minutes), ()))
+            if not atom.closes and any(_MINUTE in one.first_units for one in spans):
                 return True
             # Bare numbers that were read as hours may be the ends of a documented range: "de 4 a 12".
             ends = _BARE_RANGE.fullmatch(atom.text)
@@ -317,7 +348,8 @@ class Floor:
         if any(paired & one.label and not (_is_measured(atom) and _is_measured(one)) for one in same):
             return True
         if _is_measured(atom):
-            return any(atom.first_units & (one.first_units | one.label) for one in same)
+            aged = _AGE in atom.first_units and any(_is_paired(one) and not _is_measured(one) for one in same)
+            return aged or any(atom.first_units & (one.first_units | one.label) for one in same)
         if any(atom.units & one.units for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
@@ -332,6 +364,10 @@ class Floor:
         if atom.kind is Kind.COUNT:
             return atom.value in person.numbers
         if atom.kind is Kind.PERCENT and atom.value in person.shares:
+            return True
+        if (atom.opens | atom.closes) & person.moved:
+            return all(one & person.moments for one in (atom.opens, atom.closes) if one)
+        if atom.kind is Kind.DATE and atom.value in person.dates:
             return True
         if atom.kind is Kind.HOURS and person.numbers.issuperset(_DIGITS.findall(atom.text)):
             # "At 3" is "three in the afternoon" too.
@@ -415,6 +451,23 @@ def _equal(count: Atom) -> Iterator[Atom]:
             if unit in count.first_units and value.is_integer():
                 units = frozenset((other,))
                 yield replace(count, value=f"{value:.12g}", text="", units=units, first_units=units)
+
+
+def _lengths(hours: Atom) -> Iterator[int]:
+    """The minutes that a range of hours may last."""
+    return ((end - start) % DAY for start in hours.opens for end in hours.closes)
+
+
+def _shifted(facts: _Facts, spans: Iterable[Atom]) -> Iterator[str]:
+    """A person's dates so many months, weeks or days before and after."""
+    days = [one for kind, value in facts.values if kind is Kind.DATE and (one := _day_of(value))]
+    steps = [(int(one.value), one.first_units) for one in spans if one.value.isdigit() and int(one.value) <= _A_YEAR]
+    for day in days[:_MOST_ADDENDS]:
+        for step in (sign * step for step, units in steps if "duration-month" in units for sign in (1, -1)):
+            yield f"{day.day}/{(day.month - 1 + step) % 12 + 1}"
+        for step in (sign * step for step, units in steps if _A_DAY in units for sign in (1, -1)):
+            moved = day.replace(year=_LEAP) + timedelta(days=step)
+            yield f"{moved.day}/{moved.month}"
 
 
 def _day_of(value: str) -> date | None:

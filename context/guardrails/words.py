@@ -52,6 +52,7 @@ _HALVES: Mapping[str, tuple[str, str, str, str]] = {  # morning, afternoon and e
     "pt": ("da manha|da madrugada", "da tarde|da noite", "meio-? ?dia", "meia-? ?noite"),
     "es": ("de la manana|de la madrugada", "de la tarde|de la noche", "mediodia", "medianoche"),
 }
+_BRITISH_DAYS = {"tues": 2, "weds": 3, "thur": 4, "thurs": 4}
 # Before an hour: the minutes that they add to it.
 PAST = {
     "half past ": 30,
@@ -156,11 +157,12 @@ class Words:
     @cached_property
     def short_days(self) -> Mapping[str, int]:
         """Folded abbreviations of days; they count only next to another day, since "ter" and "sun" are words."""
-        return {
+        names = {
             folded(name).strip("."): number + 1
             for locale in self._locales
             for number, name in locale.days["format"]["abbreviated"].items()
         }
+        return names | _BRITISH_DAYS
 
     @cached_property
     def months(self) -> Mapping[str, int]:

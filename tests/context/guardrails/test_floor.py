@@ -260,6 +260,18 @@ class TestParts:
         assert reckoner.check_text("Para 45 caixas são 370 folhas.", asked)
         assert reckoner.check_text("São 360 folhas.", NOBODY)
 
+    def test_an_hour_is_moved_by_a_documented_time(self) -> None:
+        plain = institution("pyloto")
+        lasts = plain.intents[0].model_copy(update={"answer": "A visita dura 90 minutos, e se marca 3 meses antes."})
+        reckoner = Floor(plain.model_copy(update={"intents": (lasts, *plain.intents[1:])}))
+        asked = KnownFacts(person_texts=("pode ser às 7h20 de 8/11?",))
+        assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h50.", asked) == ()
+        assert reckoner.check_text("A visita dura 1h30.", asked) == ()
+        assert reckoner.check_text("Marque 3 meses antes, dia 8 de agosto.", asked) == ()
+        assert reckoner.check_text("Marque 3 meses antes, dia 8 de julho.", asked)
+        assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h45.", asked)
+        assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h50.", NOBODY)
+
     def test_what_follows_in_a_list_is_counted(self) -> None:
         assert rules("pyloto", "São quatro frentes: entregas, serviços, tecnologia e CRM.") == set()
         assert rules("pyloto", "São cinco frentes: entregas, serviços e tecnologia.") == {Rule.UNSUPPORTED_NUMBER}

@@ -69,19 +69,18 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         is_console = request.url.path.startswith("/console") and wants_page(request)
         return problem_page(answer, request, deps) if is_console and answer.status_code >= 400 else answer
 
+    async def invalid(_: Request, exc: Exception) -> Response:
+        assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
+        names = sorted({str(error["loc"][-1]) for error in exc.errors()})
+        return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
+
     api.add_exception_handler(Problem, failed)
     api.add_exception_handler(HTTPException, on_refusal)
-    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(TransientError, failed)
     api.add_exception_handler(PermanentError, failed)
     api.add_exception_handler(Exception, failed)
     return SameAddresses(PlatformFront(api, intakes))
-
-
-async def _invalid(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
-    names = sorted({str(error["loc"][-1]) for error in exc.errors()})
-    return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
 
 
 def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping[str, str]) -> None:

@@ -120,12 +120,12 @@ MOST_OF_ONE = 100
 
 
 class OpenRequests:
-    """ASGI middleware: at most `most` requests under `/chat/` at one time, `of_one` of a client that is elsewhere."""
+    """ASGI middleware: at most `most` requests under `/chat/` at one time, `MOST_OF_ONE` of a client elsewhere."""
 
-    def __init__(self, app: ASGIApp, *, most: int = MOST, of_one: int = MOST_OF_ONE) -> None:
+    def __init__(self, app: ASGIApp, *, most: int = MOST) -> None:
         self._app = app
         self._most = most
-        self._of_one = of_one
+
         self._open: Counter[str] = Counter()
         self._total = 0
 
@@ -134,7 +134,7 @@ class OpenRequests:
             await self._app(scope, receive, send)
             return
         client, again = client_of(Request(scope)), {"Retry-After": "5"}
-        is_greedy = self._open[client] >= self._of_one and client not in LOOPBACK
+        is_greedy = self._open[client] >= MOST_OF_ONE and client not in LOOPBACK
         if is_greedy or self._total >= self._most:
             HTTP_LIMITED.labels("client" if is_greedy else "chat").inc()
             status, title = (429, "Too many requests at once") if is_greedy else (503, "The chat is full")

@@ -18,10 +18,10 @@ from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.delivery import ConversationSummary, FoundConversation, TurnCommit
-from contracts.errors import BadCursorError, ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.errors import BadCursorError, ConversationConflictError, IllegalTransitionError, ReplyRefusedError
 from contracts.listing import ConversationQuery, Order
 from contracts.media import ContentKind
-from contracts.messages import OutboundMessage
+from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.paging import all_conversations, thread_of
 from contracts.ports import Operators
 from contracts.turn import TurnReason
@@ -229,44 +229,57 @@ async def erase(
 
 def _move(name: str, words: str, move: Callable[[Operators], Callable[..., Awaitable[Conversation]]]) -> None:
     @app.command(name, help=words)
-    async def run(conversation: Id, agent: Agent = "cli") -> None:
-        await _act(conversation, lambda team, id_: move(team)(id_, agent=agent))
+    async def run(conversation: Id, agent: Agent = "cli", as_json: AsJson = False) -> None:
+        await _act(conversation, lambda team, id_: move(team)(id_, agent=agent), as_json)
+
+
+def _escalation(team: Operators) -> Callable[..., Awaitable[Conversation]]:
+    async def escalate(id_: ConversationId, *, agent: str) -> Conversation:
+        moved = await team.escalate(id_, agent=agent, reason=TurnReason.BY_OPERATOR)
+        if moved.state is not State.ESCALATING:
+            raise IllegalTransitionError("prosa conversations reopen opens it again")
+        return moved
+
+    return escalate
 
 
 _move("take", "Take a conversation over: the assistant is silent until it is handed back.", lambda team: team.take)
 _move("hand-back", "An agent is done: the assistant answers again.", lambda team: team.hand_back)
 _move("close", "End the conversation; the next message opens its successor.", lambda team: team.close)
+_move("escalate", "Call an agent: the assistant is silent until the conversation is handed back.", _escalation)
+_move("reopen", "Undo SPAM or another end: the person is answered again.", lambda team: team.reopen)
 
 
 @app.command()
-async def reply(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+async def reply(
+    conversation: Id,
+    text: Annotated[str, typer.Argument()] = "",
+    template: Annotated[str, typer.Option(help="An approved template instead, as prosa templates list names it.")] = "",
+    language: Annotated[str, typer.Option(help="Language of the template.")] = "pt_BR",
+    parameter: Annotated[list[str] | None, typer.Option(help="The template's next parameter.")] = None,
+    agent: Agent = "cli",
+    as_json: AsJson = False,
+) -> None:
     """Answer the person as an agent, and take the conversation over."""
+    if bool(text.strip()) == bool(template):
+        raise typer.BadParameter("give a text or --template")
     message = OutboundMessage.of_text(text)
-    await _act(conversation, lambda team, id_: team.reply(id_, message, agent=agent, request_id=uuid.uuid4().hex))
+    if template:
+        chosen = Template(name=template, language=language, parameters=tuple(parameter or ()))
+        message = OutboundMessage(type=MessageType.TEMPLATE, template=chosen)
+    request_id = uuid.uuid4().hex
+    await _act(conversation, lambda team, id_: team.reply(id_, message, agent=agent, request_id=request_id), as_json)
 
 
 @app.command()
-async def note(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+async def note(
+    conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli", as_json: AsJson = False
+) -> None:
     """Add a note for the team, which the person does not see."""
-    await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=uuid.uuid4().hex))
-
-
-@app.command()
-async def escalate(conversation: Id, agent: Agent = "cli") -> None:
-    """Call an agent: the assistant is silent until the conversation is handed back."""
-    moved = await _act(
-        conversation, lambda team, id_: team.escalate(id_, agent=agent, reason=TurnReason.BY_OPERATOR), quiet=True
-    )
-    if moved.state is not State.ESCALATING:
-        raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
-    console.print(f"{moved.id} is {moved.state}.")
-
-
-@app.command()
-async def reopen(conversation: Id, agent: Agent = "cli") -> None:
-    """Undo SPAM or another end: the person is answered again."""
-    opened = await _act(conversation, lambda team, id_: team.reopen(id_, agent=agent), quiet=True)
-    console.print(f"{opened.id} is open again, episode {opened.episode}.")
+    if not text.strip():
+        raise typer.BadParameter("write a text")
+    request_id = uuid.uuid4().hex
+    await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=request_id), as_json)
 
 
 @app.command()
@@ -316,7 +329,7 @@ async def migrate(
 
 
 @app.command()
-async def merge(first: Id, second: Id) -> None:
+async def merge(first: Id, second: Id, as_json: AsJson = False) -> None:
     """Join two conversations of one person: the older goes on with both, on the consent of both; unmerge undoes it."""
     async with open_operations(read_settings()) as engine:
         one, two = [(await named_head(given, engine.operators)).id for given in (first, second)]
@@ -324,11 +337,11 @@ async def merge(first: Id, second: Id) -> None:
             thread = await engine.operators.threads.merge(one, two, by="agent")
         except IllegalTransitionError as exc:
             raise fail(str(exc)) from exc
-    console.print(f"{two if thread.id == one else one} is joined to {thread.id}.")
+    _print_head(thread, f"{two if thread.id == one else one} is joined to {thread.id}.", as_json)
 
 
 @app.command()
-async def unmerge(conversation: Id) -> None:
+async def unmerge(conversation: Id, as_json: AsJson = False) -> None:
     """Take a joined conversation out again: it goes on from where it was joined, and no message joins it again."""
     async with open_operations(read_settings()) as engine:
         threads, stored = engine.operators.threads, engine.operators.store.conversations
@@ -336,7 +349,7 @@ async def unmerge(conversation: Id) -> None:
         if not joined:
             raise fail(f"{conversation} is not joined to another conversation")
         alone = await threads.part(joined[0])
-    console.print(f"{alone.id} is a conversation of its own again, {alone.state}.")
+    _print_head(alone, f"{alone.id} is a conversation of its own again, {alone.state}.", as_json)
 
 
 def _indented(text: object, columns: int) -> str:
@@ -359,18 +372,23 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
     return (holders[0], MessageId(given)) if holders else (None, None)
 
 
-async def _act(
-    given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], *, quiet: bool = False
-) -> Conversation:
+async def _act(given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], as_json: bool) -> None:
     async with open_operations(read_settings()) as engine:
         head = await named_head(given, engine.operators)
         try:
             moved = await act(engine.operators.agents, head.id)
-        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
+        except (IllegalTransitionError, ReplyRefusedError) as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
-    if not quiet:
-        console.print(f"{moved.id} is {moved.state}{f', owned by {moved.agent}' if moved.agent else ''}.")
-    return moved
+    owner = f", owned by {moved.agent}" if moved.agent else ""
+    episode = f", episode {moved.episode}" if moved.episode > 1 else ""
+    _print_head(moved, f"{moved.id} is {moved.state}{owner}{episode}.", as_json)
+
+
+def _print_head(head: Conversation, words: str, as_json: bool) -> None:
+    if as_json:
+        print_json(ConversationSummary.of(head).model_dump(mode="json"))
+    else:
+        console.print(words)
 
 
 async def named_head(given: str, of: Backend | OperatorDependencies) -> Conversation:

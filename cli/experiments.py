@@ -15,8 +15,7 @@ from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
 from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
 from flags.experiments.exact import best_available
-from flags.experiments.report import COLUMNS, lines, rows
-from flags.experiments.report_page import page
+from flags.experiments.report import COLUMNS, lines, page, rows
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from flags.personal import did_you_mean

@@ -116,7 +116,7 @@ def webhook_dependencies(
             {name: one.reply_window for name, one in PLATFORMS.items()},
             Notices.of(effective),
             observe=observe,
-            agent_windows={name: window for name, one in PLATFORMS.items() if (window := one.limits.agent_window)},
+            limits={name: one.limits for name, one in PLATFORMS.items()},
         ),
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),

@@ -279,6 +279,16 @@ class Conversation(Kept):
         return (self.id, *(join.id for join in self.joins))
 
     @property
+    def known_name(self) -> str | None:
+        """The person's name: of the platform, else the one that was asked for."""
+        return self.person_name or self.fields.get("name")
+
+    @property
+    def shown_name(self) -> str:
+        """The name to show: without one the number or id on the platform."""
+        return self.known_name or (self.address.person if self.address else self.id)
+
+    @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 

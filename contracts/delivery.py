@@ -383,7 +383,7 @@ class FoundConversation(ConversationSummary):
     def of(cls, head: Conversation) -> Self:
         return cls(
             **dict(ConversationSummary.of(head)),
-            person_name=head.person_name,
+            person_name=head.known_name,
             person=head.address.person if head.address else None,
             said=head.window[-1].text if head.window else None,
         )

@@ -97,7 +97,11 @@ class IllegalTransitionError(PermanentError):
     """The table has no such move."""
 
 
-class ReplyWindowClosedError(PermanentError):
+class ReplyRefusedError(PermanentError):
+    """The platform does not take this message of an agent: it is too long, or of a kind that it does not know."""
+
+
+class ReplyWindowClosedError(ReplyRefusedError):
     """The platform takes no free text of an agent any more: only a template may be sent."""
 
 

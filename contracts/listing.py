@@ -61,7 +61,9 @@ class ConversationQuery(Value):
         """The distinct words of `text`, the longest first, as it is probably the rarest."""
         if NUMBER.fullmatch(self.text.strip()):
             return ("".join(filter(str.isdecimal, self.text))[:WORD_CHARACTERS],)
-        return tuple(sorted(set(words_of(self.text)), key=lambda word: (-len(word), word)))
+        # Signs alone are in no conversation's index: they find none.
+        words = words_of(self.text) or self.text.split()
+        return tuple(sorted(set(words), key=lambda word: (-len(word), word)))
 
     @cached_property
     def conditions(self) -> dict[str, tuple[str, ...]]:
@@ -154,6 +156,6 @@ def index_words(head: Conversation, said: Iterable[Utterance] = ()) -> set[str]:
     people = (head.address.person, *head.address.aliases) if head.address else ()
     for text in (head.id, *people, *head.fields.values()):
         found.update(words_of(text)[:WORDS_OF_A_LINE])
-    for name in words_of(head.person_name or "")[:WORDS_OF_A_LINE]:
+    for name in words_of(head.known_name or "")[:WORDS_OF_A_LINE]:
         found.update(name[:size] for size in range(min(SHORTEST_PREFIX, len(name)), len(name) + 1))
     return found if head.turns else set()

@@ -368,6 +368,7 @@ class Operators(Protocol):
 
         Raises:
             ReplyWindowClosedError: the platform takes only a template now.
+            ReplyRefusedError: the platform takes no templates, or no text of that length.
         """
 
     async def hand_back(self, conversation_id: ConversationId, *, agent: str) -> Conversation:

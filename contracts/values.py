@@ -65,6 +65,11 @@ HANGUL_PARTS = frozenset(map(chr, range(0x1160, 0x1200)))
 MAX_SIGN = 64
 
 
+def length(text: str) -> int:
+    """Length in UTF-16 code units: what platforms count is not documented, and no way of counting gives more."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def start_of_sign(text: str, index: int) -> int:
     """Return the begin of the sign that `index` is in the middle of, else `index`: a family is not cut to a father.
 

@@ -78,7 +78,13 @@ class Cache(Generic[T]):
         async with self._reading:
             try:
                 async with asyncio.timeout(self._patience):
-                    outcome = await self._read(only_if_changed=only_if_changed)
+                    # The stamp is read first: a change between the two reads is found at the next look.
+                    stamp, outcome = await self._source.stamp(), "unchanged"
+                    is_fresh = self._monotonic() < self._too_old_at and self.is_ready
+                    if not only_if_changed or not is_fresh or stamp != self._stamp:
+                        self._known, outcome = await self._source.load(), "read"
+                        self._stamp, self.is_ready = stamp, True
+                        self._too_old_at = self._monotonic() + self._max_age
             except (TransientError, ConfigurationError, TimeoutError) as exc:
                 FLAG_REFRESHES.labels(outcome="failed").inc()
                 log.warning("flags.not_refreshed", error=type(exc).__name__)
@@ -91,18 +97,6 @@ class Cache(Generic[T]):
                 return False
             FLAG_REFRESHES.labels(outcome=outcome).inc()
             return True
-
-    async def _read(self, *, only_if_changed: bool) -> str:
-        # The stamp is read first: a change between the two reads is found at the next look.
-        stamp = await self._source.stamp()
-        is_fresh = self._monotonic() < self._too_old_at and self.is_ready
-        if only_if_changed and is_fresh and stamp == self._stamp:
-            return "unchanged"
-        self._known = await self._source.load()
-        self._stamp = stamp
-        self._too_old_at = self._monotonic() + self._max_age
-        self.is_ready = True
-        return "read"
 
     def _wait_a_while(self) -> None:
         """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""

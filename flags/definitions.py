@@ -1,6 +1,6 @@
 """Definition of a flag: status, segments, variants and guardrail metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeGuard
@@ -187,12 +187,6 @@ class Flag(Kept):
     guardrails: tuple[Metric, ...] = Field((), max_length=20)
     metadata: dict[Annotated[str, Field(max_length=100)], Scalar] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        if problem := next(self._problems(), None):
-            raise ValueError(problem)
-        return self
-
     @property
     def answers(self) -> tuple[Variant, ...]:
         return self.variants or (OFF, ON)
@@ -230,24 +224,26 @@ class Flag(Kept):
         share = self.percentage if own is None else own
         return 100 if share is None else share
 
-    def _problems(self) -> Iterator[str]:
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
         names = [variant.name for variant in self.answers]
         if len(set(names)) < len(names):
-            yield "two variants have the same name"
+            raise ValueError("two variants have the same name")
         if len({segment.name for segment in self.segments}) < len(self.segments):
-            yield "two segments have the same name"
+            raise ValueError("two segments have the same name")
         if len({metric.name for metric in self.guardrails}) < len(self.guardrails):
-            yield "two guardrails have the same name"
+            raise ValueError("two guardrails have the same name")
         wanted = {segment.variant for segment in self.segments} | {self.control}
         for name in sorted(one for one in wanted if one is not None and one not in names):
-            yield f"there is no variant {name}; there are: {', '.join(names)}"
+            raise ValueError(f"there is no variant {name}; there are: {', '.join(names)}")
         if self.status in (Status.GRADUAL_ROLLOUT, Status.CANARY) and self.percentage is None:
-            yield f"{self.status} needs a percentage"
+            raise ValueError(f"{self.status} needs a percentage")
         if self.control is None or self.control in names:
             if not any(variant.weight > 0 for variant in self.drawn):
-                yield "no variant that can be drawn has a weight above 0"
+                raise ValueError("no variant that can be drawn has a weight above 0")
             if self.status is Status.AB_TEST and len(self.answers) < 2:
-                yield "ab_test needs two variants"
+                raise ValueError("ab_test needs two variants")
+        return self
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -206,14 +206,6 @@ class Evaluator:
         _COUNTED[answer.reason].inc()
         return answer
 
-    def is_enabled(self, key: str, context: EvaluationContext, *, default: bool = False) -> bool:
-        return enabled(self.evaluate(key, context), default)
-
-    def variant(self, key: str, context: EvaluationContext, *, default: str) -> str:
-        """Return the name of the variant."""
-        answer = self.evaluate(key, context)
-        return default if answer.variant is None else answer.variant.name
-
 
 def enabled(answer: Evaluation, default: bool) -> bool:
     """Return whether the flag is on: its value if that is a boolean, else whether it differs from the control."""

@@ -38,20 +38,14 @@ def _flagd(flag: Flag) -> dict[str, Any]:
         | {"owner": flag.owner, "expiresAt": flag.expires_at.isoformat(), "description": flag.description},
     }
     if flag.status is not Status.DISABLED:
-        content["targeting"] = _targeting(flag)
+        # The segments as nested conditions, the first one outermost.
+        found: Any = flag.control_variant.name if flag.segments else _split(flag, None)
+        for segment in reversed(flag.segments):
+            answer = segment.variant or _split(flag, segment)
+            rules = {"and": [_rule(rule) for rule in segment.rules]}
+            found = {"if": [rules, answer, found]} if segment.rules else answer
+        content["targeting"] = found
     return content
-
-
-def _targeting(flag: Flag) -> Any:
-    """Return the segments as nested conditions, the first one outermost."""
-    if not flag.segments:
-        return _split(flag, None)
-    found: Any = flag.control_variant.name
-    for segment in reversed(flag.segments):
-        answer = segment.variant or _split(flag, segment)
-        rules = {"and": [_rule(rule) for rule in segment.rules]}
-        found = {"if": [rules, answer, found]} if segment.rules else answer
-    return found
 
 
 def _rule(rule: Rule) -> Any:

@@ -105,17 +105,6 @@ class Resolver:
             return Choice(without.value, (*own, *without.assignments))
         return self._of_flag(key, default, context)
 
-    def assignments(
-        self, keys: Mapping[str, bool | int | float | str], context: EvaluationContext
-    ) -> tuple[Assignment, ...]:
-        """Return the assignments that use of these keys, given with their defaults, exposes a person to; each once."""
-        found = dict.fromkeys(
-            one
-            for key, default in keys.items()
-            for one in self.value(key, default, context).assignments  # type: ignore[type-var]
-        )
-        return tuple(found)
-
     def arms(self, context: EvaluationContext) -> tuple[Assignment, ...]:
         """Return the person's arms in all active experiments, exposed or not."""
         drawn = [self._drawn(experiment, context)[1] for experiment in self._experiments.known.values()]

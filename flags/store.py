@@ -157,13 +157,5 @@ def _conflict(key: str, newest: Change | None) -> ChangeRefusedError:
 
 def change_view(change: Change, before: Flag | None) -> dict[str, Any]:
     """Return the entry as JSON, with its differences."""
-    return {
-        "key": change.key,
-        "revision": change.revision,
-        "at": change.at.isoformat(),
-        "author": change.author,
-        "reason": change.reason,
-        "restores": change.restores,
-        "changes": changed(before, change.flag),
-        "flag": plain(change.flag) if change.flag else None,
-    }
+    shown = {"changes": changed(before, change.flag), "flag": plain(change.flag) if change.flag else None}
+    return change.model_dump(exclude={"flag", "at"}) | {"at": change.at.isoformat()} | shown

@@ -3,11 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.samples import Sample
 
 from contracts.errors import TransientError
 from contracts.listing import MOST_COUNTED, WAITING, waiting_since
@@ -23,15 +22,12 @@ class _Exposed(CollectorRegistry):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             if name in metrics.LABELS and name.startswith("prompter_"):
                 aliases = metrics.aliases_of(name, metrics.LABELS[name])
-                family.samples = [_twice(sample, aliases) for sample in family.samples]
+                for number, sample in enumerate(family.samples):
+                    labels = {**sample.labels, **{alias: sample.labels[label] for label, alias in aliases.items()}}
+                    if template := sample.labels.get("template"):
+                        labels |= zip(metrics.TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
+                    family.samples[number] = sample._replace(labels=labels)
             yield family
-
-
-def _twice(sample: Sample, aliases: Mapping[str, str]) -> Sample:
-    labels = {**sample.labels, **{alias: sample.labels[label] for label, alias in aliases.items()}}
-    if template := sample.labels.get("template"):
-        labels |= zip(metrics.TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
-    return Sample(sample.name, labels, sample.value, sample.timestamp, sample.exemplar)
 
 
 BATCH_FIGURES = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
@@ -47,15 +43,8 @@ def batches_of(families: Iterable[Metric]) -> dict[str, dict[str, float]]:
         items, count = of.get("batch_size_sum", 0), of.get("batch_size_count", 0)
         wait = of.get("batch_wait_time_ms_sum", 0) / items if items else 0
         overflow, shared = of.get("batch_overflow_total", 0), of.get("shared_calls_total", 0)
-        values = (
-            items,
-            count,
-            items / count if count else 0,
-            wait,
-            overflow,
-            shared,
-            1 - count / items if items else 0,
-        )
+        size, efficiency = items / count if count else 0, 1 - count / items if items else 0
+        values = (items, count, size, wait, overflow, shared, efficiency)
         found[usage] = dict(zip(BATCH_FIGURES, values, strict=True))
     return found
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -28,6 +28,7 @@ TURN_TEMPLATES = tuple(task.template for task in TURN_TASKS)
 SHARE_FOR_THINKING = 0.9
 
 
+@dataclass(eq=False)
 class Prompter:
     """The tasks of a turn, asked of a model. Holds no state of a conversation.
 
@@ -35,44 +36,32 @@ class Prompter:
     nothing else was chosen; without a `cache_policy` there is no cache at all. `monotonic` gives seconds.
     """
 
-    def __init__(
-        self,
-        executor: Executor,
-        versions: PromptVersions,
-        models: Mapping[str, str],
-        *,
-        call_timeout: timedelta,
-        turn_budget: timedelta,
-        monotonic: Callable[[], float],
-        strategy: Strategy = Strategy.BALANCED,
-        cache_policy: CachePolicy | None = None,
-        uses_cache: bool = True,
-        uses_batching: bool = False,
-    ) -> None:
-        self._executor = executor
-        self._versions = versions
-        self._models = models
-        self._call_timeout = call_timeout
-        self._turn_budget = turn_budget
-        self._monotonic = monotonic
-        self._strategy = strategy
-        self._cache_policy = cache_policy
-        self.uses_cache = uses_cache
-        self.uses_batching = uses_batching
+    executor: Executor
+    versions: PromptVersions
+    models: Mapping[str, str]
+    call_timeout: timedelta
+    turn_budget: timedelta
+    monotonic: Callable[[], float]
+    strategy: Strategy = Strategy.BALANCED
+    cache_policy: CachePolicy | None = None
+    uses_cache: bool = True
+    uses_batching: bool = False
+
+    def __post_init__(self) -> None:
         for name in TURN_TEMPLATES:
-            versions.template(name, {})
+            self.versions.template(name, {})
 
     def versions_for(self, conversation_id: ConversationId) -> dict[str, int]:
         """Return the template versions that a conversation which begins now keeps to its end."""
-        return self._versions.chosen(TURN_TEMPLATES, conversation_id)
+        return self.versions.chosen(TURN_TEMPLATES, conversation_id)
 
     def has_version(self, name: str, version: int) -> bool:
         """Whether there is a template of that name and version to choose."""
-        return self._versions.has(name, version)
+        return self.versions.has(name, version)
 
     def begin_calls(self, cost: TurnCost | None = None) -> ModelCalls:
-        thinking = self._turn_budget * SHARE_FOR_THINKING
-        return ModelCalls(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
+        thinking = self.turn_budget * SHARE_FOR_THINKING
+        return ModelCalls(self.monotonic(), Deadline(thinking, self.monotonic), cost or TurnCost())
 
     def tasks(self, architecture: Architecture | None, calls: ModelCalls, *, is_shown: bool = False) -> "ThreeTasks":
         """Return the tasks of one draft, in the order of the architecture; None: three tasks.
@@ -97,47 +86,47 @@ class Prompter:
 
     async def keep(self, response: TaskResult[ResponseDraft]) -> None:
         """Let the cache keep a reply that the gate has let pass."""
-        await self._executor.keep(response)
+        await self.executor.keep(response)
 
     def identity(self, task: Task[TurnView, Any], view: TurnView) -> tuple[str, str]:
         """Return the template, with its hash, and the model that a task of the conversation is asked with."""
-        template = self._versions.template(task.template, view.conversation.prompt_versions)
+        template = self.versions.template(task.template, view.conversation.prompt_versions)
         return template.label, self._model_of(task, view)
 
     def _model_of(self, task: Task[TurnView, Any], view: TurnView) -> str:
         """Return the model that flags chose for the task, or for the one whose setting it shares; else the setting."""
         chosen = view.conversation.tuning.models
         setting = task.model_setting.removeprefix("model_")
-        return chosen.get(task.name) or chosen.get(setting) or self._models[task.name]
+        return chosen.get(task.name) or chosen.get(setting) or self.models[task.name]
 
     def ask(
         self, task: Task[TurnView, A], view: TurnView, calls: ModelCalls, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[A]]:
         """Ask any task, in the versions and with the tuning that the conversation keeps."""
-        tuning, started, policy = view.conversation.tuning, self._monotonic(), self._cache_policy
+        tuning, started, policy = view.conversation.tuning, self.monotonic(), self.cache_policy
         is_cached = self.uses_cache if tuning.cache is None else tuning.cache
         if policy is not None:
             narrowed = policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
             policy = narrowed if is_cached and not view.has_media else None
         named, view = view, shown(task.name, view) if policy is not None else view
-        template = self._versions.template(task.template, view.conversation.prompt_versions)
-        request = task.request(view, template, model=self._model_of(task, view), timeout=self._call_timeout)
+        template = self.versions.template(task.template, view.conversation.prompt_versions)
+        request = task.request(view, template, model=self._model_of(task, view), timeout=self.call_timeout)
         name = template.label.partition("@")[0]
-        TEMPLATE_SECONDS.labels(task.name, name).observe(self._monotonic() - started)
+        TEMPLATE_SECONDS.labels(task.name, name).observe(self.monotonic() - started)
         prompt = PromptTask(
             name=task.name,
             template=template.label,
             request=request,
             check=lambda answer: task.check(answer, view),
             judge=lambda value: task.scores(value, view),
-            strategy=self._strategy if tuning.strategy is None else Strategy(tuning.strategy),
+            strategy=self.strategy if tuning.strategy is None else Strategy(tuning.strategy),
             batched=self.uses_batching if tuning.batching is None else tuning.batching,
             listener=listener,
             question=lambda model: policy.question(task.name, template.label, model, named) if policy else None,
             gated=task.gated,
             repairs=task.repairs,
         )
-        return self._executor.run(prompt, calls)
+        return self.executor.run(prompt, calls)
 
 
 Written: TypeAlias = tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]

@@ -82,13 +82,8 @@ class Difference:
         return min(self.then.behind, self.now.behind) < ENOUGH
 
     def view(self) -> dict[str, Any]:
-        return {
-            "figure": self.name,
-            "then": self.then.model_dump(),
-            "now": self.now.model_dump(),
-            "change": self.change,
-            "is_thin": self.is_thin,
-        }
+        figures = {"then": self.then.model_dump(), "now": self.now.model_dump()}
+        return {"figure": self.name, **figures, "change": self.change, "is_thin": self.is_thin}
 
 
 async def collect(store: Store, span: Span, switches: Mapping[str, bool], *, at: datetime) -> Baseline:

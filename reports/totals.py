@@ -6,7 +6,7 @@ No two processes write the same record, so a write whose response was lost is si
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.delivery import Record
 from contracts.ports import Clock, Records
@@ -23,13 +23,6 @@ class Page(Protocol):
 
 
 P = TypeVar("P", bound=Page)
-
-
-class _Drawer(NamedTuple):
-    """The hour (UTC) and kind of an amount."""
-
-    hour: datetime
-    kind: str
 
 
 @dataclass
@@ -61,18 +54,19 @@ class Shards(Generic[P]):
         self._key = key
         self._writer = writer
         self._clock = clock
-        self._shards: dict[_Drawer, _Shard[P]] = {}
+        # By hour (UTC) and kind.
+        self._shards: dict[tuple[datetime, str], _Shard[P]] = {}
         self._opened = 0
 
     def page(self, at: datetime, kind: str) -> P:
         """Return the page of the hour of `at`, to add to; the next flush writes it."""
-        drawer = _Drawer(_hour(at), kind)
-        shard = self._shards.get(drawer)
+        hour = _hour(at)
+        shard = self._shards.get((hour, kind))
         if shard is None:
             # A shard opened again after its release is a new shard.
             self._opened += 1
-            key = self._key(drawer.hour, kind, f"{self._writer}-{self._opened}")
-            self._shards[drawer] = shard = _Shard(key, self._empty())
+            key = self._key(hour, kind, f"{self._writer}-{self._opened}")
+            self._shards[hour, kind] = shard = _Shard(key, self._empty())
         shard.is_written = False
         return shard.page
 
@@ -82,10 +76,10 @@ class Shards(Generic[P]):
         Raises:
             StoreUnavailableError: some of it waits for the next time.
         """
-        for drawer, shard in list(self._shards.items()):
+        for (hour, kind), shard in list(self._shards.items()):
             await self._write(shard)
-            if shard.is_written and drawer.hour < _hour(self._clock.now()) - timedelta(hours=1):
-                del self._shards[drawer]
+            if shard.is_written and hour < _hour(self._clock.now()) - timedelta(hours=1):
+                del self._shards[hour, kind]
 
     async def _write(self, shard: _Shard[P]) -> None:
         for _ in range(ATTEMPTS):

@@ -24,8 +24,7 @@ from contracts.conversation import Conversation, State
 from contracts.messages import ChannelName
 from contracts.ports import ChannelLimits, LanguageModel, ModelRequest, ModelResponse, StructuredOutput, SystemBlock
 from contracts.values import ConversationId
-from prompts.execution.policies import Breakers, CircuitModel, MeteredModel, RetryingModel, compose
-from prompts.execution.sharing import SharingModel
+from prompts.execution.policies import Breakers, CircuitModel, MeteredModel, RetryingModel, SharingModel, compose
 from prompts.request import TurnView
 from prompts.tasks.registry import ANALYSES, task_of
 from prompts.tasks.transcript import AnalysisView

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Security
 from fastapi.routing import APIRoute
@@ -22,7 +22,7 @@ from contracts.listing import ConversationQuery
 from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.paging import thread_of
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, Text, Value
+from contracts.values import ConversationId, Instant, Text, Value
 from flags.personal import Attributes, set_attributes
 from webhook.settings import WebhookDependencies
 
@@ -99,6 +99,49 @@ class Retried(Value):
     conversation: ConversationId
 
 
+class Unanswered(Value):
+    older_than_a_minute: int
+    oldest_seconds: float
+    waiting: int
+    replies_unsent: int
+
+
+class HandOffs(Value):
+    waiting: int
+    oldest_seconds: float
+
+
+class Failures(Value):
+    rate: float | None
+    by_cause: dict[str, int]
+    turns: int
+
+
+class Money(Value):
+    today_usd: str
+    unknown_price_calls: int
+    ceiling_usd: str | None
+    share: float | None
+
+
+class Source(Value):
+    turns: int
+    share: float
+
+
+class Status(Value):
+    """Current values; `reply_ms`, `failures` and `answers` (by their source) are since `since`."""
+
+    at: Instant
+    since: Instant
+    unanswered: Unanswered
+    hand_offs: HandOffs
+    reply_ms: dict[str, float | None]
+    failures: Failures
+    money: Money
+    answers: dict[str, Source]
+
+
 class ProblemView(Value):
     """RFC 9457, `application/problem+json`."""
 
@@ -114,10 +157,9 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
 
     router = APIRouter(
         prefix="/api/v1",
-        tags=["api"],
+        tags=["API"],
         route_class=_limited(BodyReader(MAX_BODY, deps.read_within)),
         dependencies=[Security(HTTPBearer(auto_error=False, description="A key of PROSA_CONSOLE_TOKENS"))],
-        responses={"4XX": {"model": ProblemView, "description": "Refused"}},
     )
 
     @router.get("/conversations", summary="Find conversations", dependencies=[read])
@@ -223,8 +265,8 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
         return Retried(conversation=conversation_id)
 
     @router.get("/status", summary="The first five numbers", dependencies=[read])
-    async def status() -> dict[str, Any]:
-        return await deps.reports.view("status") or {}
+    async def status() -> Status:
+        return Status.model_validate(await deps.reports.view("status"))
 
     return router
 

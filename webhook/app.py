@@ -1,7 +1,7 @@
 """The ASGI app of the HTTP side, its documentation, and the limit of its open requests."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -16,7 +16,7 @@ from adapters.http.inbound import Problem, SameAddresses, answer_to, on_refusal
 from contracts.errors import PermanentError, TransientError
 from contracts.settings import LOOPBACK
 from observability.metrics import HTTP_LIMITED
-from webhook.api import api_routes
+from webhook.api import ProblemView, api_routes
 from webhook.chat import chat_routes, widget_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
@@ -24,8 +24,15 @@ from webhook.console.conversations import conversation_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes, login_routes
 from webhook.console.rendering import html, problem_page, wants_page
-from webhook.platforms import PlatformFront, platform_intakes, platform_routes
+from webhook.receive import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
+
+# RFC 9457. With "4XX" FastAPI adds no schema of its own for what it refuses.
+PROBLEM = {"content": {"application/problem+json": {"schema": ProblemView.model_json_schema()}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": PROBLEM | {"description": "Refused: the detail names what to change"},
+    "5XX": PROBLEM | {"description": "Not available: send it again"},
+}
 
 
 def create_app(deps: WebhookDependencies) -> ASGIApp:
@@ -37,6 +44,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        responses=REFUSALS,
     )
     api.include_router(platform_routes(deps))
     if deps.has_chat:
@@ -80,8 +88,14 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
 
 async def _invalid(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
-    names = sorted({str(error["loc"][-1]) for error in exc.errors()})
-    return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
+    # The messages say what is wanted, and repeat nothing that was given.
+    wrong = {f"{_place(error['loc'])}: {error['msg'].removeprefix('Value error, ')}" for error in exc.errors()}
+    return Problem(422, "Bad parameter", f"{'; '.join(sorted(wrong))}. /docs has the schemas.").response()
+
+
+def _place(location: Sequence[str | int]) -> str:
+    """Return the name of a parameter or field; the place in a text that is no JSON is a number, and says nothing."""
+    return ".".join(one for one in location[1:] if isinstance(one, str)) or str(location[0])
 
 
 def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping[str, str]) -> None:
@@ -95,7 +109,7 @@ def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping
                 "tags": ["platform webhooks"],
                 "summary": summary,
                 "operationId": f"post{path.replace('/', '_')}",
-                "responses": {"200": {"description": "Durable, or nothing to keep"}},
+                "responses": {"200": {"description": "Durable, or nothing to keep"}} | REFUSALS,
             }
         return described
 
@@ -106,12 +120,11 @@ def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping
     @router.get("/docs")
     async def docs(request: Request) -> Response:
         described = description()
-        groups: dict[str, list[tuple[str, str, str]]] = {}
+        groups: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
         for path, operations in described["paths"].items():
             for method, operation in operations.items():
-                rows = groups.setdefault(operation.get("tags", ["other"])[0], [])
-                rows.append((method.upper(), path, operation.get("summary", "")))
-        return html("docs.html", request, deps, here="docs", information=described["info"], groups=groups)
+                groups.setdefault(operation.get("tags", ["other"])[0], []).append((method.upper(), path, operation))
+        return html("docs.html", request, deps, here="docs", described=described, groups=groups)
 
     app.include_router(router)
 

@@ -273,10 +273,8 @@ def assemble(
         return rulebook().institution
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
-    longer = {name: window for name, one in channels.items() if (window := one.limits.agent_window)}
-    agents = ConversationOperators(
-        store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
-    )
+    taken = {name: channel.limits for name, channel in channels.items()}
+    agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe, limits=taken)
     operators = OperatorDependencies(
         inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents, answers
     )

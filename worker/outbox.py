@@ -135,7 +135,9 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies, *
     """
     try:
         with send_span(row):
-            platform_message_id = await _send_in_time(row, channel)
+            async with asyncio.timeout(channel.send_timeout.total_seconds()):
+                said = in_words(row.message, channel.limits) if row.is_in_words else row.message
+                platform_message_id = await channel.send(row.model_copy(update={"message": said}))
     except ChannelUnavailableError as exc:
         # Never sooner than the platform asks for.
         pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
@@ -144,8 +146,9 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies, *
         is_account = isinstance(exc, ChannelAccountError)
         _note(row, "account" if is_account else "postponed", error=is_account, reason=str(exc))
         return False
-    except SendOutcomeUnknownError:
-        # The row stays `sending`: a status settles it, or its deadline brings the next attempt.
+    except (SendOutcomeUnknownError, TimeoutError):
+        # A platform that drips its answer may well have taken the message. The row stays `sending`: a status settles
+        # it, or its deadline brings the next attempt.
         _note(row, "unknown")
         return False
     except ChannelRefusedError as exc:
@@ -172,17 +175,6 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies, *
         REPLY_SECONDS.labels(channel.name).observe((at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return marked is None or not marked.is_unsent
-
-
-async def _send_in_time(row: OutboxRow, channel: Channel) -> str:
-    """Send within the channel's time in all; a platform that drips its answer may well have taken the message."""
-    try:
-        async with asyncio.timeout(channel.send_timeout.total_seconds()):
-            if row.is_in_words:
-                row = row.model_copy(update={"message": in_words(row.message, channel.limits)})
-            return await channel.send(row)
-    except TimeoutError as exc:
-        raise SendOutcomeUnknownError("no answer within the channel's time") from exc
 
 
 def _note(row: OutboxRow, outcome: str, *, error: bool = False, **details: object) -> None:

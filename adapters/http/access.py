@@ -122,10 +122,14 @@ class Access:
             return found
         if not given:
             ACCESS_REFUSALS.labels("no_token").inc()
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        accepted = request.headers.get("accept", "")
+        is_live = "text/event-stream" in accepted
+        if request.method == "GET" and "text/html" in accepted and not is_live:
             place = f"{request.url.path}?{request.url.query}".rstrip("?")
             raise Problem(303, "Log in", "A token opens it.", headers={"Location": f"{LOGIN}?next={quote(place)}"})
-        challenge = {"WWW-Authenticate": 'Basic realm="Prosa", charset="UTF-8"'}
+        # Basic lets a browser ask in a window of its own, over the page that it has.
+        is_page = is_live or "text/html" in accepted
+        challenge = {"WWW-Authenticate": "Bearer" if is_page else 'Basic realm="Prosa", charset="UTF-8"'}
         detail = "Send PROSA_CONSOLE_TOKEN, or one of PROSA_CONSOLE_TOKENS, as bearer token."
         raise Problem(401, "Token needed", detail, headers=challenge)
 

@@ -20,7 +20,7 @@ from contracts.errors import (
     BadCursorError,
     IllegalTransitionError,
     MalformedMessageError,
-    ReplyWindowClosedError,
+    ReplyRefusedError,
     TransientError,
     WorkerError,
 )
@@ -105,7 +105,7 @@ def answer_to(error: Exception) -> Response:
     if isinstance(error, TransientError):
         log.warning("request.unavailable", error=type(error).__name__)
         return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
-    if isinstance(error, IllegalTransitionError | ReplyWindowClosedError):
+    if isinstance(error, IllegalTransitionError | ReplyRefusedError):
         return Problem(409, "Not possible now", str(error)).response()
     if isinstance(error, BadCursorError):
         return Problem(422, "Bad cursor", f"Not a cursor: {error}.").response()

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -15,7 +15,7 @@ from linkify_it import LinkifyIt
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
-from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
+from context.guardrails.words import AGES, MIDNIGHT, NOON, PAST, Token, Words
 from contracts.links import ENDINGS, SCHEME, bare, linkifier
 
 DAY = 24 * 60
@@ -31,6 +31,11 @@ _SIZE = re.compile(r"(?<!\w)\d{1,4}(?: ?[x\u00d7] ?\d{1,4}){1,2}(?=(?:[cm]?m)?(?
 _CLOCK = re.compile(
     r"(?<![\w:.,])(?:(?P<h>\d{1,2}) ?h(?:s|rs)?(?!\w)|(?P<hm>\d{1,2})h(?P<m>\d{2})(?:min)?(?!\w)"
     r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
+)
+# "10.30 to noon" and "at 4.30" are hours as the British write them; "for 4.30" is a price.
+_DOTTED = re.compile(
+    r"(?<![\w.,])(?P<h>\d{1,2})\.(?P<m>[0-5]\d)(?![\w%]|[.,]\d| ?[ap]\.? ?m\b)"
+    r"(?P<opens>(?= ?(?:[-\u2013]|to|till|until|as?|ate) ?(?:\d|as|noon|midday|half)))?"
 )
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+){0,2}[^\W\d_]|[^\W\d_]+\d)\w*")
@@ -51,7 +56,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _CALLED = re.compile(r"\W{0,3}[^\W\d_]+(?: [a-z\u00df-\u00ff]+){0,4}, (?:[^\W\d_]+ )?")
 _CALLED_END = re.compile(r"(?: [^\W\d_]+)?[.!?](?:\W|$)")
 _GAP = re.compile(r"\W*$")
-_LONGEST_GAP = 6
+_LONGEST_GAP, _LONGEST_LEAD = 6, 9
 _DIGIT = re.compile(r"\d")
 _ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
 _JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
@@ -64,12 +69,21 @@ _MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
 _AFTER = re.compile(r"[ -]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
-_CUTS = re.compile(r"[,;.:/\0]")
+_CUTS = re.compile(r"[,;.:/(\0]")
 # Small words that an hour follows; "is 2" and "the 7-11 group" have none.
 _LED = re.compile(
-    r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|and|or) $"
+    r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|between|and|or) $"
 )
+_LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|before) $")
+_OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
+_OF_A_MONTH = re.compile(r"(?<!\w)(?:dias?|el) $")  # "el 15 es festivo"
+_TO = re.compile(r" ?(?:[-\u2013]|as?|ate|to|till|until|hasta)(?: l?as)? ?")
+_UNTIL = frozenset(("ate", "hasta", "to", "till", "until"))
+_BETWEEN = ("between ", "entre ", "entre as ", "entre las ")
+_OPENED = re.compile(r"(?:[\d.m] ?[-\u2013] ?|[ap]m to )$")
 _GOES_ON = re.compile(r" ?[^\W_]|-")
+# "Nesses dois", "the two": what they are was said before, not the unit of the number before them.
+_POINTED = re.compile(r"(?<!\w)(?:n?[eo]st?[eao]s|n?ess[eao]s|[oa]s|nas|nos|l[oa]s|the|these|those|both) $")
 _LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
 _NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
@@ -77,9 +91,12 @@ _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
 _NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_]+)*(?!\w)")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
-_HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*, $")  # "6 minutos até a Rua das Flores, 120"
+_OPENS = re.compile(
+    r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|\u2190-\u2bff\U0001f000-\U0001faff]"
+)
+_HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*,? $")  # "6 minutos até a Rua das Flores, 120"
 _SHORTEST_UNIT = 3
+_LAST_FREE_ORDINAL = 10
 _FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
@@ -167,24 +184,21 @@ class AtomReader:
 
     def read(self, sentence: str) -> tuple[Atom, ...]:
         """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
-        reading = _Reading(self._words, linkifier(self._endings), sentence)
-        if self._vocabulary and self.is_foreign(sentence):
-            reading.homographs = _HOMOGRAPHS
-        return tuple(reading.atoms())
+        return tuple(_Reading(self._words, linkifier(self._endings), sentence, self.is_foreign).atoms())
 
     def is_foreign(self, sentence: str) -> bool:
         """Whether fewer than half of a sentence's words are in the vocabulary."""
-        words = _LETTERS.findall(folded(sentence))
+        words = _LETTERS.findall(folded(sentence)) if self._vocabulary else ()
         return sum(word in self._vocabulary for word in words) * 2 < len(words)
 
 
 class _Reading:
     """One sentence while it is read: what an atom took is blanked out in `rest`, so that no other takes it again."""
 
-    def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str) -> None:
+    def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str, is_foreign: Callable[[str], bool]) -> None:
         self.words = words
         self.linkifier = linkifier
-        self.homographs = frozenset[str]()
+        self.is_foreign = is_foreign
         self.sentence = sentence
         self.rest = folded(sentence)
         marker = _MARKER.match(self.rest)
@@ -219,7 +233,9 @@ class _Reading:
         times = sorted(self._times())
         yield from self._sizes_and_codes()
         digits = (_Number(*one.span(), _canonical(one[0]), spoken=False) for one in _NUMBER.finditer(self.rest))
-        numbers = list(self._without_bare_hours(sorted((*digits, *self._spoken())), times, days))
+        in_days = {position for day in days for position in range(day.start, day.end)}
+        every = (one for one in (*digits, *self._spoken()) if one.start not in in_days)
+        numbers = list(self._without_bare_hours(sorted(every), times, days))
         yield from self._hours(sorted(times), days)
         yield from self._counts(numbers)
 
@@ -233,7 +249,11 @@ class _Reading:
 
     def _unreadable(self) -> Iterator[Atom]:
         for match in _SPELLED.finditer(self.rest):
-            if sum(map(str.isalpha, match[0])) >= _FEWEST_SPELLED:
+            written = self.sentence[match.start() : match.end()]
+            letters = [
+                one for one in written if one.isalpha() and not (one in "aeoyu" and any(map(str.isupper, written)))
+            ]
+            if len(letters) >= _FEWEST_SPELLED:
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
         if not _ELSEWHERE.search(self.sentence):
             return
@@ -333,8 +353,15 @@ class _Reading:
         return frozenset((short[name],)) if alone else None
 
     def _times(self) -> Iterator[_Time]:
+        for match in _DOTTED.finditer(self.rest):
+            before = self.rest[max(0, match.start() - _LONGEST_LEAD) : match.start()]
+            if int(match["h"]) <= 24 and (match["opens"] is not None or _LED.search(before) or _OPENED.search(before)):
+                minutes = int(match["h"]) * 60 + int(match["m"])
+                yield self._time(*match.span(), _minutes(minutes, None, exact=match["h"].startswith("0")))
         for match in self.words.noon_pattern.finditer(self.rest):
-            yield self._time(match.start(), match.end(), frozenset((NOON if match["noon"] else MIDNIGHT,)))
+            past = self.words.half_hour_pattern.match(self.rest, match.end())
+            moment = (NOON if match["noon"] else MIDNIGHT) + (30 if past else 0)
+            yield self._time(match.start(), past.end() if past else match.end(), frozenset((moment % DAY or DAY,)))
         for match in _CLOCK.finditer(self.rest):
             hour = int(match["h"] or match["hm"] or match["c"] or match["d"])
             minute = int(match["m"] or match["cm"] or match["dm"] or 0)
@@ -365,13 +392,10 @@ class _Reading:
                 and (month := self._month_beside(_Number(*match.span(), _canonical(glued[1]), spoken=False)))
             ):
                 yield self._atom(Kind.DATE, f"{_canonical(glued[1])}/{month}", *match.span())
-            elif (
-                glued
-                and glued[2] in _ORDINAL
-                and float(_canonical(glued[1])) <= 10
-                and self.sentence[match.end() - 1].islower()
-            ):
+            elif glued and glued[2] in (*_ORDINAL, "s") and self.sentence[match.end() - 1].islower():
                 self._take(*match.span())
+                if glued[2] == "s" or float(_canonical(glued[1])) > _LAST_FREE_ORDINAL:  # "under-8s", "her 40th"
+                    yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], direct=False)
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
 
@@ -395,7 +419,9 @@ class _Reading:
     def _is_said(self, number: _Number) -> bool:
         """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
         if number.value not in ("0", "1"):
-            return self.rest[number.start : number.end] not in self.homographs
+            return self.rest[number.start : number.end] not in _HOMOGRAPHS or not self.is_foreign(self.sentence)
+        if self.rest.endswith(tuple(PAST), 0, number.start):
+            return True
         after = _AFTER.match(self.rest, number.end)
         word = after[1] if after else None
         if word is None or (number.value == "0" and number.end - number.start <= 2):
@@ -409,15 +435,21 @@ class _Reading:
         """Move to `times` what is an hour without saying so: a pair ("de 9 a 19"), or one next to a day or an hour."""
         scheduled = bool(days) or bool(times)
         edges = {edge for time in times for edge in range(time.start - _LONGEST_RANGE, time.start)}
+        ends = {time.end for time in times}
         edges |= {group.start - gap for group in days for gap in range(_SHORTEST_UNIT + 3)}
         last_end = -2 * _LONGEST_RANGE
         for position, number in enumerate(numbers):
             half = self.words.half_pattern.match(self.rest, number.end)
             following = numbers[position + 1] if position + 1 < len(numbers) else None
             second = number.start - last_end <= _LONGEST_RANGE and "," not in self.rest[last_end : number.start]
+            before = range(number.start - _LONGEST_RANGE, number.start)
+            ranged = any(end in ends and _TO.fullmatch(self.rest, end, number.start) for end in before)
             if self._may_be_hour(number, scheduled=scheduled or second) and (
                 half
                 or second
+                or ranged
+                or self.rest.startswith(" o'clock", number.end)
+                or self.rest.endswith(tuple(PAST), 0, number.start)
                 or number.end in edges
                 or (following and self._pairs(number, following, scheduled=scheduled))
                 or (scheduled and self._ends_clause(number))
@@ -425,15 +457,21 @@ class _Reading:
                 last_end, minutes = half.end() if half else number.end, int(number.value) * 60
                 if past := self.words.half_hour_pattern.match(self.rest, number.end):
                     last_end, minutes = past.end(), minutes + 30
-                elif self.rest.endswith(HALF_PAST, 0, number.start):
-                    minutes += 30
+                else:
+                    minutes += next(
+                        (more for said, more in PAST.items() if self.rest.endswith(said, 0, number.start)), 0
+                    )
                 times.append(_Time(number.start, last_end, _minutes(minutes, half, exact=False)))
             else:
                 yield number
 
     def _may_be_hour(self, number: _Number, *, scheduled: bool) -> bool:
         """Whether a number is small enough and counts nothing, or counts hours where days are named."""
-        if not number.value.isdigit() or int(number.value) > 24:
+        if (
+            not number.value.isdigit()
+            or int(number.value) > 24
+            or _OF_A_MONTH.search(self.rest, max(0, number.start - _LONGEST_GAP), number.start)
+        ):
             return False
         following = _AFTER.match(self.rest, number.end)
         hours = following is not None and self.words.measures(following[1] or "") == _CLOCK_HOURS
@@ -451,12 +489,26 @@ class _Reading:
     def _pairs(self, first: _Number, second: _Number, *, scheduled: bool) -> bool:
         gap = self.rest[first.end : second.start]
         near = len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap)
-        return near and self._may_be_hour(second, scheduled=scheduled)
+        return (
+            near
+            and (scheduled or not self._are_listed(first.start, gap))
+            and self._may_be_hour(second, scheduled=scheduled)
+        )
+
+    def _are_listed(self, start: int, gap: str) -> bool:
+        """Whether what is between two hours joins them in a list: "10 and 11", not "between 10 and 11"."""
+        words = gap.split()
+        joined = bool(words) and words[0] in self.words.joins and _UNTIL.isdisjoint(words)
+        return joined and not self.rest.endswith(_BETWEEN, 0, start)
 
     def _ends_clause(self, number: _Number) -> bool:
-        """Whether digits are between a small word and the end of a clause: "abrimos às 8."."""
-        before, after = self.rest[max(0, number.start - 8) : number.start], self.rest[number.end : number.end + 2]
-        return not number.spoken and bool(_LED.search(before)) and not _GOES_ON.match(after)
+        """Whether a number is between a small word and the end of a clause or another such: "às 8.", "from nine on"."""
+        led = (_LED_IN_WORDS if number.spoken else _LED).search(
+            self.rest, max(0, number.start - _LONGEST_LEAD), number.start
+        )
+        following = _AFTER.match(self.rest, number.end)
+        apart = following and following[1] in self.words.particles - self.words.joins - _OF
+        return led is not None and (bool(apart) or not _GOES_ON.match(self.rest, number.end))
 
     def _hours(self, times: Sequence[_Time], days: Sequence[_Days]) -> Iterator[Atom]:
         last_end = -1
@@ -465,6 +517,7 @@ class _Reading:
                 continue
             gap = self.rest[first.end : second.start] if second else ":"
             ranged = len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
+            ranged = ranged and not self._are_listed(first.start, gap)
             last = second if second and ranged else first
             last_end = last.end
             closes = last.minutes if last is not first else frozenset[int]()
@@ -475,6 +528,16 @@ class _Reading:
 
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
         counted = self._all_units(numbers)
+        aged = False
+        months = [self._month_beside(number) for number in numbers]
+        for position in range(len(numbers) - 2, -1, -1):  # "24 e 31 de dezembro"
+            gap = self.rest[numbers[position].end : numbers[position + 1].start]
+            if (
+                months[position + 1]
+                and numbers[position].value.isdigit()
+                and gap.strip(" ,") in self.words.joins | {""}
+            ):
+                months[position] = months[position + 1]
         for position, number in enumerate(numbers):
             text = self.sentence[number.start : number.end]
             percent = self.words.percent_pattern.match(self.rest, number.end)
@@ -484,7 +547,7 @@ class _Reading:
             if money := self._money_beside(number):
                 yield Atom(Kind.MONEY, f"{money} {number.value}", f"{text} {money}")
                 continue
-            if month := self._month_beside(number):
+            if month := months[position]:
                 yield Atom(Kind.DATE, f"{number.value}/{month}", text)
                 continue
             units, all_units = counted[position]
@@ -495,13 +558,32 @@ class _Reading:
                 continue
             before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
             label = (self.words.stems(before[1]) if before else frozenset()) | beside
+            if _OF_A_MONTH.search(self.rest, max(0, number.start - _LONGEST_GAP), number.start):
+                label |= frozenset(("duration-day",))
+            if self.rest.endswith(("under-", "over-"), 0, number.start):
+                units = all_units = frozenset()
+            aged = not all_units and (before[1] in AGES if before else aged and bool(beside))
+            if aged:
+                units = all_units = frozenset(("duration-year",))
             followed = self._is_followed(number)
-            yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
+            yield Atom(
+                Kind.COUNT,
+                number.value,
+                text,
+                all_units,
+                units,
+                label,
+                direct=followed and bool(units),
+                spoken=number.spoken,
+            )
 
     def _are_paired(self, first: _Number, second: _Number) -> bool:
         """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""
         gap = self.rest[first.end : second.start]
-        return first != second and len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not self._is_followed(first)
+        joined = len(gap) <= _LONGEST_RANGE and self.words.joins.union(_UNTIL, ("a", "as")).issuperset(
+            _WORD.findall(gap)
+        )
+        return first != second and joined and not _CUTS.search(gap) and not self._is_followed(first)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
         """The units of every number; "2 a 50 pessoas" and "12 km, y el otro 18" say a unit once for both."""
@@ -515,8 +597,12 @@ class _Reading:
             if every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last
-            elif last and not _HOUSE.search(
-                self.sentence, max(0, numbers[position].start - 24), numbers[position].start
+            elif last and not any(
+                pattern.search(text, max(0, numbers[position].start - 24), numbers[position].start)
+                for pattern, text in (
+                    (_HOUSE, self.sentence),
+                    (_POINTED, self.rest if numbers[position].spoken else ""),
+                )
             ):
                 units[position] = measured, measured
         return units
@@ -587,8 +673,8 @@ def _days_said_of(start: int, end: int, days: Sequence[_Days], text: str) -> fro
     position = bisect_left([group.start for group in days], start)
     before, after = days[:position][-1:], days[position : position + 1]
     if before and after:
-        gap = text[end : after[0].start]
-        right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
+        gap, longest = text[end : after[0].start], _LONGEST_JOIN * (1 + ("," in text[before[0].end : start]))
+        right_after = len(gap) <= longest and not re.search(r"[,;.\d]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
         return after[0].days if right_after else before[0].days
     return next((group.days for group in (*before, *after)), None)
 

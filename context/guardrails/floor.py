@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
 
@@ -10,7 +12,7 @@ from context.guardrails.atoms import BESIDE, DAY, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences, sentences_of
-from context.guardrails.words import Words
+from context.guardrails.words import EQUAL, Words
 from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
 from contracts.language import base_language, likely_language
@@ -24,16 +26,25 @@ TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
-_COGNATE, _SHORTEST_COGNATE = 0.6, 5
+_COGNATE, _SHORTEST_COGNATE, _SLIP = 0.6, 5, 0.85
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
 _ANY_PEOPLE, _AGE, _A_DAY = (
     frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")),
     "duration-year",
     "duration-day",
 )
-# Services that belong to no institution, and say nothing about one.
-_EVERYWHERE = frozenset(("google", "maps", "waze"))
-_DIGITS = re.compile(r"\d+")
+# Services and holidays that belong to no institution, and say nothing about one.
+_EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "boxing", "easter", "carnival"))
+_EVERYWHERE |= frozenset(("natal", "pascoa", "carnaval", "navidad", "pascua"))
+_DIGITS, _NUMERALS = re.compile(r"\d+"), re.compile(r"\d+(?:[.,]\d+)*")
+# A rate: "8 salgados e 4 docinhos por pessoa", "10 slices per kilo", "50 of each".
+_RATE = re.compile(
+    r"(?<![\w.,])(\d+(?:[.,]\d+)?)"
+    r"(?= (?:[^\W_]+ ){1,4}?(?:por|per|cada|each|every)(?!\w| (?:favor|exemplo|volta|isso)))"
+)
+_TOTAL = re.compile(r"(?<!\w)(?:tota[il]s?|ao todo|no todo|in all|altogether|en conjunto)(?!\w)")
+_LISTED = re.compile(r": | (?:sao|son|are|seriam|serian) ")
+_ITEMS = (r"; ", r", (?:e |y |and |o |ou |or )?| e | y | and | o | ou | or ")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -72,16 +83,23 @@ class _Facts:
     counts: dict[str, list[Atom]] = field(default_factory=dict)
     hours: list[Atom] = field(default_factory=list)
     counted: set[str] = field(default_factory=set)
+    rates: set[float] = field(default_factory=set)
 
     def add(self, atoms: Iterable[Atom]) -> None:
         for atom in atoms:
             self.values.add((atom.kind, atom.value))
             if atom.kind is Kind.HOURS:
                 self.hours.append(atom)
+                # Bare numbers that were read as hours may be counts: "for children from 8 to 11".
+                if ends := _BARE_RANGE.fullmatch(folded(atom.text)):
+                    for one, other in ((1, 2), (2, 1)):
+                        beside = frozenset((f"{BESIDE}{ends[other]}",))
+                        self.counts.setdefault(ends[one], []).append(replace(atom, kind=Kind.COUNT, label=beside))
             elif atom.kind is Kind.SIZE:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
-                self.counts.setdefault(atom.value, []).append(atom)
+                for equal in (atom, *_equal(atom)):
+                    self.counts.setdefault(equal.value, []).append(equal)
                 # "2 a 50 pessoas" counts no one: any number of people may be spoken of.
                 self.counted |= frozenset() if _is_paired(atom) else atom.first_units
 
@@ -98,6 +116,7 @@ class _Person:
     text: str
     words: frozenset[str]
     numbers: frozenset[str]
+    own: Sequence[float]
     shares: frozenset[str]
     scripts: frozenset[str]
 
@@ -150,25 +169,42 @@ class Floor:
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
         spoken = likely_language(person.text)
+        before = list[str]()
         for number, (sentence, says, cited) in enumerate(said):
-            language = likely_language(sentence) or spoken or self._words.language
-            foreign = base_language(language) != base_language(self._words.language) or self._reader.is_foreign(
-                sentence
-            )
-            found += self._findings(
-                sentence, number, says, cited, self._reckoning(person, sentence, cited), foreign=foreign
-            )
+            foreign = bool(self._read(sentence)) and self._is_foreign(sentence, spoken)
+            reckoned = self._reckoned(person, sentence, cited, before)
+            before += (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
+            found += self._findings(sentence, number, says, cited, reckoned, foreign=foreign)
         return self._explained(found)
 
-    def _reckoning(self, person: _Person, sentence: str, cited: Sequence[_Facts]) -> _Person:
-        """Let a sentence say the sum or difference of a number of the person's and a documented one that it says:
-        "até 40 kg, o seu passa disso em 8".
+    def _is_foreign(self, sentence: str, spoken: str | None) -> bool:
+        """Whether a sentence, else the person, is in another language than the documents."""
+        language = likely_language(sentence) or spoken or self._words.language
+        return base_language(language) != base_language(self._words.language) or self._reader.is_foreign(sentence)
+
+    def _reckoned(self, person: _Person, sentence: str, cited: Sequence[_Facts], said: Sequence[str]) -> _Person:
+        """Add what a sentence may work out of the person's and documented numbers.
+
+        The sum or difference of a number of the person's and a documented one in the sentence ("até 40 kg, o seu passa
+        disso em 8"); a number times or by a documented rate ("8 por pessoa, para 45 são 360"); a total of what the
+        draft `said` so far; the number of things that follow in a list; an hour and a documented time before or after.
         """
-        counts = (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
-        documented = [float(value) for value in counts if any(value in facts.counts for facts in cited)]
-        own = [float(value) for value in person.facts.counts][:_MOST_ADDENDS]
-        reckoned = {f"{value:.12g}" for one in own for two in documented for value in (one + two, abs(one - two))}
-        return replace(person, numbers=person.numbers | reckoned) if reckoned else person
+        counts = [atom for atom in self._read(sentence) if atom.kind is Kind.COUNT]
+        hours = [atom for atom in self._read(sentence) if atom.kind is Kind.HOURS]
+        if not counts and not hours:
+            return person
+        documented = [float(atom.value) for atom in counts if any(atom.value in facts.counts for facts in cited)]
+        rates = {rate for facts in cited for rate in facts.rates}
+        own = person.own
+        values = {value for one in own for two in documented for value in (one + two, abs(one - two))}
+        values |= {value for one in own for rate in rates if rate for value in (one * rate, one / rate)}
+        values |= {rate for rate in rates if f"{rate:.12g}" in said}
+        if _TOTAL.search(folded(sentence)):
+            terms = [*own, *documented, *map(float, said)][:_MOST_ADDENDS]
+            values |= {sum(some) for size in range(2, len(terms) + 1) for some in combinations(terms, size)}
+        listed = _LISTED.split(folded(sentence), maxsplit=1)[1:]
+        values |= {float(len(re.split(items, listed[0]))) for items in _ITEMS if listed}
+        return replace(person, numbers=person.numbers | {f"{value:.12g}" for value in values})
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
@@ -248,6 +284,9 @@ class Floor:
         known = self._documents | by_person
         if any(other <= known for other in self._words.territories.get(name, ())):
             return True
+        # As the person wrote it, but for a plural or a slip: "Tolkein" is answered with "Tolkien".
+        if len(name) >= _SHORTEST_COGNATE and get_close_matches(name, by_person, n=1, cutoff=_SLIP):
+            return True
         begins = name[: max(_SHORTEST_COGNATE, round(len(name) * _COGNATE))]
         return foreign and len(begins) >= _SHORTEST_COGNATE and any(word.startswith(begins) for word in known)
 
@@ -274,8 +313,11 @@ class Floor:
         same = facts.counts.get(atom.value, ())
         if not same:
             return False
+        paired = {label for label in atom.label if label.startswith(BESIDE)}
+        if any(paired & one.label and not (_is_measured(atom) and _is_measured(one)) for one in same):
+            return True
         if _is_measured(atom):
-            return any(atom.first_units & one.first_units for one in same)
+            return any(atom.first_units & (one.first_units | one.label) for one in same)
         if any(atom.units & one.units for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
@@ -283,7 +325,7 @@ class Floor:
         if atom.first_units & self._everything.counted:
             return False
         loose = not atom.direct and not _is_paired(atom)
-        alike = any(atom.label & one.label or (loose and not _is_measured(one, but=_AGE)) for one in same)
+        alike = any(_says_same(atom, one) or (loose and not _is_measured(one, but=_AGE)) for one in same)
         return alike or foreign or float(atom.value) >= TELLING
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
@@ -291,12 +333,11 @@ class Floor:
             return atom.value in person.numbers
         if atom.kind is Kind.PERCENT and atom.value in person.shares:
             return True
-        if (
-            atom.kind is Kind.HOURS
-            and _DIGITS.search(atom.text)
-            and person.numbers.issuperset(_DIGITS.findall(atom.text))
-        ):
-            return True
+        if atom.kind is Kind.HOURS and person.numbers.issuperset(_DIGITS.findall(atom.text)):
+            # "At 3" is "three in the afternoon" too.
+            moments = (one for one in (atom.opens, atom.closes) if one)
+            if _DIGITS.search(atom.text) or all(_spoken_as(one) & person.numbers for one in moments):
+                return True
         return self._supports(person.facts, atom, foreign=False)
 
     def _is_free(self, atom: Atom, *, asked: bool) -> bool:
@@ -329,36 +370,81 @@ class Floor:
     def _facts(self, texts: Iterable[str]) -> _Facts:
         facts = _Facts()
         for text in texts:
-            facts.add(self._atoms(text))
+            for sentence in sentences(text):
+                facts.add(self._read(sentence))
+                facts.rates.update(float(rate.replace(",", ".")) for rate in _RATE.findall(folded(sentence)))
         return facts
 
     def _person(self, known: KnownFacts) -> _Person:
         facts = self._facts(known.person_texts)
         name = [word for word in (known.person_name or "").split() if word.isalpha()]
-        written = frozenset(facts.counts).union(*(_DIGITS.findall(text) for text in known.person_texts))
+        written = frozenset(facts.counts).union(*(_numerals(text) for text in known.person_texts))
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
         # Sums, products and differences of the person's own numbers: "2 adults and 3 children" are 5.
-        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        said = (value for value, atoms in facts.counts.items() if any(atom.text for atom in atoms))
+        numbers = [float(value) for value in said][:_MOST_ADDENDS]
         sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
         pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
+        days = [one for kind, value in facts.values if kind is Kind.DATE and (one := _day_of(value))][:_MOST_ADDENDS]
+        between = (abs((one - two).days) for one, two in combinations(days, 2))
+        apart = (number for length in between for number in (length, abs(365 - length), abs(366 - length)))
         moments = [minute for hours in facts.hours for minute in (*hours.opens, *hours.closes)][: 2 * _MOST_ADDENDS]
         lengths = ((end - start) % DAY / 60 for start in moments for end in moments)
-        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths) if value}
+        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths, *apart) if value}
         shares = {f"{100 * min(pair) / max(pair):.0f}" for pair in combinations(numbers, 2) if max(pair) > 0}
         return _Person(
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
             written | reckoned,
+            numbers,
             frozenset(shares),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
 
+def _equal(count: Atom) -> Iterator[Atom]:
+    """The same measure in other units: three weeks are 21 days."""
+    for greater, lesser, times in EQUAL:
+        for unit, other, value in (
+            (greater, lesser, float(count.value) * times),
+            (lesser, greater, float(count.value) / times),
+        ):
+            if unit in count.first_units and value.is_integer():
+                units = frozenset((other,))
+                yield replace(count, value=f"{value:.12g}", text="", units=units, first_units=units)
+
+
+def _day_of(value: str) -> date | None:
+    """The day of a date atom; one without a year is of the first year, as only differences are asked for."""
+    day, month, *year = map(int, value.split("/"))
+    try:
+        return date(year[0] if year else 1, month, day)
+    except ValueError:
+        return None
+
+
+def _numerals(text: str) -> Iterator[str]:
+    """The numbers of a text, whole and each of their parts, with a point for a comma."""
+    return (part for one in _NUMERALS.findall(text) for part in (one.replace(",", "."), *_DIGITS.findall(one)))
+
+
+def _spoken_as(minutes: frozenset[int]) -> frozenset[str]:
+    """The numbers that say one of these moments: 15:00 is 15 and 3, 14:30 is 2.30."""
+    parts = [(hour, one % 60) for one in minutes for hour in (one // 60, one // 60 % 12 or 12)]
+    return frozenset(f"{hour}.{minute:02}" if minute else str(hour) for hour, minute in parts)
+
+
 def _finding(atom: Atom, number: int, why: str) -> Finding:
     return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why)
+
+
+def _says_same(said: Atom, written: Atom) -> bool:
+    """Whether two counts have a word before them in common, or one has before it what the other measures: "week 14"."""
+    measured = frozenset(unit for unit in written.first_units if "-" in unit)
+    return bool(said.label & (written.label | measured))
 
 
 def _is_paired(count: Atom) -> bool:

@@ -30,21 +30,21 @@ _GROUPS: Mapping[str, Mapping[frozenset[int], str]] = {
         WORK_DAYS: "weekdays?|working days?|business days?",
         WEEKEND: "weekends?",
         WORK_DAYS | WEEKEND: "every day|daily|seven days a week",
-        HOLIDAYS: "(?:bank |public |national )?holidays?",
+        HOLIDAYS: "(?:bank |public |national )?holidays?(?: mondays?)?|good friday|easter (?:sunday|monday)",
     },
     "pt": {
         _OTHER_DAYS: "(?:demais|outros|restantes) dias",
         WORK_DAYS: "dias? (?:uteis|util|de semana)|durante a semana",
         WEEKEND: "fi(?:m|ns) de semana|final de semana",
         WORK_DAYS | WEEKEND: "todos os dias|todo dia|diariamente",
-        HOLIDAYS: "feriados?",
+        HOLIDAYS: "feriados?|(?:sexta|segunda|terca|quarta)(?:-feira)? (?:santa|de (?:carnaval|cinzas))",
     },
     "es": {
         _OTHER_DAYS: "(?:demas|otros) dias",
         WORK_DAYS: "dias? (?:habiles|habil|de semana)|entre semana",
         WEEKEND: "fi(?:n|nes) de semana",
         WORK_DAYS | WEEKEND: "todos los dias|cada dia",
-        HOLIDAYS: "feriados?|festivos?",
+        HOLIDAYS: "feriados?|festivos?|(?:jueves|viernes) santo",
     },
 }
 _HALVES: Mapping[str, tuple[str, str, str, str]] = {  # morning, afternoon and evening, noon, midnight
@@ -52,7 +52,27 @@ _HALVES: Mapping[str, tuple[str, str, str, str]] = {  # morning, afternoon and e
     "pt": ("da manha|da madrugada", "da tarde|da noite", "meio-? ?dia", "meia-? ?noite"),
     "es": ("de la manana|de la madrugada", "de la tarde|de la noche", "mediodia", "medianoche"),
 }
-HALF_PAST = ("half past ", "half-past ")
+# Before an hour: the minutes that they add to it.
+PAST = {
+    "half past ": 30,
+    "half-past ": 30,
+    "half ": 30,
+    "quarter past ": 15,
+    "quarter to ": -15,
+    "quinze para as ": -15,
+}
+AGES = frozenset(("age", "ages", "aged", "idade", "idades", "edad", "edades"))
+# Equal measures: so many of the second are one of the first.
+EQUAL = (
+    ("duration-week", "duration-day", 7),
+    ("duration-day", "duration-hour", 24),
+    ("duration-hour", "duration-minute", 60),
+    ("duration-year", "duration-month", 12),
+    ("length-kilometer", "length-meter", 1000),
+    ("length-meter", "length-centimeter", 100),
+    ("mass-kilogram", "mass-gram", 1000),
+    ("volume-liter", "volume-milliliter", 1000),
+)
 _HALF_HOUR = {"pt": "e meia", "es": "y media", "it": "e mezz[oa]", "fr": "et demie"}
 _DURATIONS = ("second", "minute", "hour", "day", "week", "month", "year")
 _UNITS = (
@@ -234,7 +254,7 @@ class Words:
         """Folded words with a capital that name no person, place or product: days, months, languages, own country,
         function words.
         """
-        names: list[str] = [*self.days, *self.months, *self.particles]
+        names: list[str] = [*self.days, *self.short_days, *self.months, *self.particles]
         for locale in self._locales:
             names += [name for name in map(str, locale.languages.values()) if " " not in name]
             names.append(locale.territories.get(self.region, ""))
@@ -277,7 +297,8 @@ class Words:
         names: dict[str, frozenset[str]] = {}
         for locale in self._locales:
             for unit in _UNITS:
-                for word in _unit_words(unit, locale.language):
+                spellings = (locale.language, "en_GB") if locale.language == "en" else (locale.language,)
+                for word in (word for spelling in spellings for word in _unit_words(unit, spelling)):
                     if " " not in word and (len(word) > 1 or not unit.startswith("duration")) and word not in _WITHOUT:
                         names[word] = names.get(word, frozenset()) | {unit}
         return names

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -92,12 +92,6 @@ class ExperimentPlan(Kept):
     percentage: Percentage = 100
     segments: tuple[Segment, ...] = ()
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        if problem := next(self._problems(), None):
-            raise ValueError(problem)
-        return self
-
     @property
     def flag_key(self) -> str:
         return PREFIX + self.key
@@ -132,24 +126,26 @@ class ExperimentPlan(Kept):
         )
         return {arm.name: math.ceil(control * size) for arm, size in zip(self.arms, sizes, strict=True)}
 
-    def _problems(self) -> Iterator[str]:
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
-            yield "two arms have the same name"
+            raise ValueError("two arms have the same name")
         if any(arm.weight <= 0 for arm in self.arms):
-            yield "every arm needs a weight above 0"
+            raise ValueError("every arm needs a weight above 0")
         if not self.overrides:
-            yield "no arm overrides anything: give one a config, as {prompts.select_state: 2}"
+            raise ValueError("no arm overrides anything: give one a config, as {prompts.select_state: 2}")
         metrics = [metric.name for metric in self.metrics]
         if len(set(metrics)) < len(metrics):
-            yield "two metrics have the same name"
+            raise ValueError("two metrics have the same name")
         if self.primary.kind is MetricKind.PROPORTION:
             if not 0 < self.plan.baseline * (1 + self.plan.lift) < 1 or self.plan.baseline >= 1:
-                yield "baseline, and baseline x (1 + lift), of a proportion are between 0 and 1"
+                raise ValueError("baseline, and baseline x (1 + lift), of a proportion are between 0 and 1")
         elif self.plan.deviation is None:
-            yield f"the plan of a {self.primary.kind} needs a deviation"
+            raise ValueError(f"the plan of a {self.primary.kind} needs a deviation")
         if self.plan.lift == 0:
-            yield "a lift of 0 cannot be found"
+            raise ValueError("a lift of 0 cannot be found")
+        return self
 
 
 class Experiment(ExperimentPlan):

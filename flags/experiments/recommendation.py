@@ -149,7 +149,12 @@ def _continue(analysis: Analysis, why: str) -> Recommendation:
     experiment = analysis.experiment
     missing = {name: planned - analysis.people[name] for name, planned in experiment.planned.items()}
     more = {name: count for name, count in missing.items() if count > 0}
-    days = _days_left(analysis, more)
+    # Each arm's pace goes on, at least to the planned days; without a pace nothing is said.
+    gone = (analysis.at - experiment.started_at) / DAY if experiment.started_at else 0.0
+    days = None
+    if experiment.started_at and all(analysis.people[name] and gone > 0 for name in more):
+        paces = [math.ceil(count * gone / analysis.people[name]) for name, count in more.items()]
+        days = max([0, math.ceil(experiment.plan.days - gone), *paces])
     wait = f"about {days} more {'day' if days == 1 else 'days'}" if days is not None else "as long as that takes"
     if not more:
         needs = "the planned days are not over"
@@ -158,18 +163,6 @@ def _continue(analysis: Analysis, why: str) -> Recommendation:
     else:
         needs = f"{' and '.join(f'{name} needs {count:,}' for name, count in more.items())} more persons"
     return Recommendation(Verdict.CONTINUE, f"Go on: {needs}, {wait}. {why}", more=more, days=days)
-
-
-def _days_left(analysis: Analysis, more: Mapping[str, int]) -> int | None:
-    """Extrapolate each arm's pace, at least to the planned days; None without a pace."""
-    started = analysis.experiment.started_at
-    if started is None:
-        return None
-    gone = (analysis.at - started) / DAY
-    planned = max(0, math.ceil(analysis.experiment.plan.days - gone))
-    if not all(analysis.people[name] and gone > 0 for name in more):
-        return None
-    return max([planned, *(math.ceil(count * gone / analysis.people[name]) for name, count in more.items())])
 
 
 def _is_worse(interval: Interval, metric: Metric, margin: float) -> bool:

@@ -42,23 +42,15 @@ class _Answer(Generic[T]):
     model: str = ""
 
 
+@dataclass(eq=False)
 class Executor:
     """Prompt tasks against a model with its policies. `monotonic` gives seconds."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        *,
-        monotonic: Callable[[], float],
-        cache: AnswerCache | None = None,
-        before: Sequence[Before] = (),
-        after: Sequence[After] = (),
-    ) -> None:
-        self._model = model
-        self._monotonic = monotonic
-        self._cache = cache
-        self._before = tuple(before)
-        self._after = tuple(after)
+    model: LanguageModel
+    monotonic: Callable[[], float]
+    cache: AnswerCache | None = None
+    before: Sequence[Before] = ()
+    after: Sequence[After] = ()
 
     async def run(self, task: PromptTask[T], calls: ModelCalls) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
@@ -66,19 +58,19 @@ class Executor:
         Every call that came back is booked on their cost, also one whose answer was no use. A task that is
         cancelled leaves its record, with the calls that it ended, in the calls' `dropped`.
         """
-        started = self._monotonic()
+        started = self.monotonic()
         context = CallContext(task.name, task.template, calls.deadline, calls.cost, task.listener, task.batched)
         with span("prompter.execute", {names.USAGE: task.name, names.TEMPLATE: task.template}) as executed:
             result: TaskResult[T]
             try:
                 with span("pre_hooks"):
-                    for before in self._before:
+                    for before in self.before:
                         task = before(task)
                 question = task.question(task.request.model)
                 hit: Hit | None = None
-                if self._cache is not None and question is not None:
+                if self.cache is not None and question is not None:
                     with span("cache.check") as check:
-                        hit = await self._cache.find(question)
+                        hit = await self.cache.find(question)
                         check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
                 answer, fresh, is_joined = _served(hit, task), None, False
                 request = task.request.model_copy(update={"context": context})
@@ -87,12 +79,12 @@ class Executor:
                 if answer is not None:
                     asked.answer, asked.cache = answer.text, answer.level
                 else:
-                    ask = partial(self._model.complete, request, on_text=task.on_text)
+                    ask = partial(self.model.complete, request, on_text=task.on_text)
                     # A reply that a person sees forming is shared with no other call.
-                    if self._cache is None or question is None or task.listener is not None:
+                    if self.cache is None or question is None or task.listener is not None:
                         response = await ask()
                     else:
-                        flight = await self._cache.once(question, ask, text_of=attrgetter("text"))
+                        flight = await self.cache.once(question, ask, text_of=attrgetter("text"))
                         response, is_joined = flight.value, flight.shared
                     asked.answer, asked.model, asked.cache = (
                         response.text,
@@ -100,9 +92,9 @@ class Executor:
                         SHARED if is_joined else None,
                     )
                     answer = await self._accept(response, request, task, calls, is_joined=is_joined)
-                    if self._cache is not None and hit is not None and hit.sampled:
+                    if self.cache is not None and hit is not None and hit.sampled:
                         # The only measure of how often the cache is wrong.
-                        self._cache.compare(hit, task.name, answer.text)
+                        self.cache.compare(hit, task.name, answer.text)
                     # Only what the model that was asked has answered itself, at once: no other one's, no repair.
                     is_own = answer.outcome == "ok" and answer.model.startswith(request.model)
                     if question is not None and is_own:
@@ -138,14 +130,14 @@ class Executor:
             executed.set(names.QUALITY, record.quality)
             executed.set(names.CACHE_LEVEL, record.cache)
         with span("post_hooks"):
-            for after in self._after:
+            for after in self.after:
                 after(task, record)
 
     async def keep(self, result: TaskResult[Any]) -> None:
         """Keep a fresh answer in the cache; words to a person, once the gate has let them pass."""
-        if self._cache is not None and result.fresh is not None:
+        if self.cache is not None and result.fresh is not None:
             with span("cache.store"):
-                await self._cache.keep(*result.fresh)
+                await self.cache.keep(*result.fresh)
 
     async def _accept(
         self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], calls: ModelCalls, *, is_joined: bool
@@ -167,7 +159,7 @@ class Executor:
             return _Answer(value, response.text, outcome, level, response.model)
         asked = Asked(task.name, task.template, repair)
         calls.asked.append(asked)
-        repaired = await self._model.complete(repair, on_text=task.on_text)
+        repaired = await self.model.complete(repair, on_text=task.on_text)
         asked.answer, asked.model = repaired.text, repaired.model
         try:
             return _Answer(await _checked(repaired, task), repaired.text, "repaired", level, repaired.model)
@@ -182,7 +174,7 @@ class Executor:
             model=task.request.model,
             template=task.template,
             started_ms=round((started - calls.started) * 1000, 2),
-            ended_ms=round((self._monotonic() - calls.started) * 1000, 2),
+            ended_ms=round((self.monotonic() - calls.started) * 1000, 2),
             calls=len(context.bill),
             attempts=context.attempts,
             tokens=sum((call.tokens for call in context.bill), TokenCount()),

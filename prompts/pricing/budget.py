@@ -185,26 +185,21 @@ def _file_tokens(request: ModelRequest) -> int:
     return sum(file.tokens for file in request.files)
 
 
+@dataclass(eq=False)
 class Meter:
     """Reservations and settlements of all calls of a process. No step awaits anything, so each is atomic.
 
     Days begin in the time zone `zone`.
     """
 
-    def __init__(
-        self,
-        prices: PriceBook,
-        *,
-        now: Callable[[], datetime],
-        ceilings: Ceilings = Ceilings(),
-        economy_model: str | None = None,
-        zone: tzinfo,
-    ) -> None:
-        self._prices = prices
-        self._ceilings = ceilings
-        self._economy_model = economy_model
-        self._now = now
-        self.day = DaySpending(ceilings.day, today=lambda: now().astimezone(zone).date())
+    prices: PriceBook
+    now: Callable[[], datetime]
+    zone: tzinfo
+    ceilings: Ceilings = Ceilings()
+    economy_model: str | None = None
+
+    def __post_init__(self) -> None:
+        self.day = DaySpending(self.ceilings.day, today=lambda: self.now().astimezone(self.zone).date())
 
     @contextmanager
     def hold(self, request: ModelRequest) -> Iterator[Hold]:
@@ -244,10 +239,10 @@ class Meter:
             cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS),
             output=request.max_tokens,
         )
-        at = self._now()
+        at = self.now()
         # Without a price, that of the dearest model counts against the ceiling.
-        cost = self._prices.cost(request.model, tokens, at=at)
-        return self._prices.dearest(tokens, at=at) if cost is None else cost
+        cost = self.prices.cost(request.model, tokens, at=at)
+        return self.prices.dearest(tokens, at=at) if cost is None else cost
 
     def leaves(self, amount: Decimal, cost: TurnCost) -> bool:
         """Whether every ceiling leaves the amount, in USD."""
@@ -261,12 +256,12 @@ class Meter:
         self.day.add(amount, is_first=cost.is_first)
 
     def _settle(self, request: ModelRequest, response: ModelResponse, context: CallContext) -> CallRecord:
-        at, tokens = self._now(), response.tokens
-        cost = self._prices.booked(response.model, tokens, at=at)
+        at, tokens = self.now(), response.tokens
+        cost = self.prices.booked(response.model, tokens, at=at)
         if cost is not None:
             charge = cost
         elif tokens is not None:
-            charge = self._prices.dearest(tokens, at=at)
+            charge = self.prices.dearest(tokens, at=at)
         else:
             # Nothing was counted: the ceilings take the highest possible cost.
             charge = self.bound(request)
@@ -280,13 +275,13 @@ class Meter:
 
     def _admitted(self, request: ModelRequest, cost: TurnCost) -> tuple[ModelRequest, Decimal]:
         """Return the request that fits, with the amount to hold for it."""
-        if not self._ceilings.are_set:
+        if not self.ceilings.are_set:
             return request, ZERO
         scopes = self._scopes(cost)
         filling = next((scope for scope in scopes if scope.is_filling), None)
         wanted, smaller = (request, self.bound(request)), None
-        if self._economy_model not in (None, request.model):
-            economy = request.model_copy(update={"model": self._economy_model})
+        if self.economy_model not in (None, request.model):
+            economy = request.model_copy(update={"model": self.economy_model})
             cheaper = (economy, self.bound(economy))
             smaller = cheaper if cheaper[1] < wanted[1] else None
         candidates = [one for one in (None if filling and smaller else wanted, smaller) if one is not None]
@@ -307,16 +302,16 @@ class Meter:
     def _scopes(self, cost: TurnCost) -> list[BudgetScope]:
         turn = cost.spent + cost.held
         scopes = []
-        if self._ceilings.turn is not None:
-            scopes.append(BudgetScope(Scope.TURN, self._ceilings.turn, turn, self._ceilings.turn - turn))
-        if self._ceilings.conversation is not None:
+        if self.ceilings.turn is not None:
+            scopes.append(BudgetScope(Scope.TURN, self.ceilings.turn, turn, self.ceilings.turn - turn))
+        if self.ceilings.conversation is not None:
             used = cost.before + turn
             scopes.append(
-                BudgetScope(Scope.CONVERSATION, self._ceilings.conversation, used, self._ceilings.conversation - used)
+                BudgetScope(Scope.CONVERSATION, self.ceilings.conversation, used, self.ceilings.conversation - used)
             )
-        if self._ceilings.day is not None and (room := self.day.room) is not None:
-            scopes.append(BudgetScope(Scope.DAY, self._ceilings.day, self.day.used, room))
-            if cost.is_first and self._ceilings.new_share < 1:
-                ceiling, used = self.day.part(self._ceilings.new_share), self.day.used_new
+        if self.ceilings.day is not None and (room := self.day.room) is not None:
+            scopes.append(BudgetScope(Scope.DAY, self.ceilings.day, self.day.used, room))
+            if cost.is_first and self.ceilings.new_share < 1:
+                ceiling, used = self.day.part(self.ceilings.new_share), self.day.used_new
                 scopes.append(BudgetScope(Scope.FIRST_TURNS, ceiling, used, ceiling - used))
         return scopes

@@ -18,9 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from adapters.http.listener import listen
-from adapters.models.anthropic import AnthropicModel
+from adapters.models.anthropic import AnthropicModel, request_body
 from adapters.models.deferred import DeferredModel
-from adapters.models.messages import request_body
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError

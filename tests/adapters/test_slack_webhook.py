@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from adapters.http.slack import SlackWebhook, SlackWebhookError
-from sandbox.slack_webhooks import BURST, MAX_TEXT, SlackWebhooks
+from tests.slack_webhooks import BURST, MAX_TEXT, SlackWebhooks
 
 PATH = "T000/B000/a-secret"
 URL = f"https://hooks.slack.com/services/{PATH}"

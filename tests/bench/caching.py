@@ -28,7 +28,7 @@ from observability.logs import configure_logs
 from prompts.caching.answers import INDEXED_AT_ONCE, AnswerCache, KeptAnswer
 from prompts.caching.questions import CachePolicy, Question
 from prompts.execution.batching import GroupedEmbedder
-from prompts.execution.sharing import SharingModel
+from prompts.execution.policies import SharingModel
 from prompts.pricing.prices import PriceBook
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour

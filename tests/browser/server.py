@@ -33,7 +33,7 @@ class Prosa:
 def running_prosa(folder: Path, *, institution: str | None = None, **settings: str) -> Iterator[Prosa]:
     """Start it, and stop it as an operator would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PROSA_", "ANTHROPIC_"))}
-    environment |= {"PORT": str(_free_port()), "PROSA_DATA_DIR": str(folder / "data"), "PROSA_LOG_LEVEL": "WARNING"}
+    environment |= {"PORT": str(free_port()), "PROSA_DATA_DIR": str(folder / "data"), "PROSA_LOG_LEVEL": "WARNING"}
     environment |= settings
     if institution is not None:
         environment["PROSA_INSTITUTION"] = str(ROOT / "context" / "documents" / institution)
@@ -67,7 +67,7 @@ def _announced(process: subprocess.Popen[bytes], log: Path) -> Prosa:
     return Prosa(url=found[0], sandbox_url=found[1])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

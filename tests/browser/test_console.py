@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 from chromium import Page, connected
-from server import Prosa, running_prosa
+from server import Prosa, free_port, running_prosa
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +30,8 @@ PAGES = (
     "/console/reports/performance",
     "/console/flags",
     "/console/experiments",
+    "/console/cache",
+    "/docs",
 )
 
 
@@ -132,6 +134,49 @@ async def test_list_and_transcript_are_live(window: Page, prosa: Prosa, late: st
     assert await window.run("document.querySelector('#text').value") == "half a sentence"
 
 
+async def test_a_half_written_answer_stays_until_it_is_sent(window: Page, prosa: Prosa) -> None:
+    """A takeover, and the list and back, are pages of their own; after each the keys reach the conversation."""
+    await asks(prosa, "ana")
+    page, text = f"{prosa.url}/console/conversations/web%3Aana", "document.querySelector('#text').value"
+    await window.open(page)
+    assert await window.run("document.activeElement.tagName") == "H1"
+    await window.press("r")
+    await window.until("document.activeElement.id === 'text'")
+    await window.type("Oi, aqui é")
+    await window.run("document.activeElement.blur()")
+    await leads_on(window, "t")
+    assert await window.run("document.activeElement.tagName") == "H1"
+    assert await window.run("document.querySelector('.chip.ours') !== null")
+    await leads_on(window, "u")
+    await window.open(page)
+    assert await window.run(text) == "Oi, aqui é"
+    await window.press("r")
+    await window.type(" a Bia.")
+    await leads_on(window, "Enter", control=True)
+    assert await window.run(text) == ""
+    await window.open(page)
+    assert await window.run(text) == ""
+
+
+async def test_a_page_without_its_server_says_so_and_goes_on_by_itself(window: Page, tmp_path: Path) -> None:
+    port = str(free_port())
+    with running_prosa(tmp_path, PORT=port) as prosa:
+        await asks(prosa, "ana")
+        await window.open(f"{prosa.url}/console/conversations/web%3Aana")
+        await window.run("document.querySelector('#text').value = 'half a sentence'")
+        assert await window.run("document.querySelector('#lost').hidden")
+    await window.until("!document.querySelector('#lost').hidden")
+    with running_prosa(tmp_path, PORT=port) as prosa:
+        await window.until("document.querySelector('#lost').hidden", seconds=30)
+        async with aiohttp.ClientSession() as http, http.post(f"{prosa.url}/chat/ana/messages", json={"text": "Alô?"}):
+            pass
+        await window.until("[...document.querySelectorAll('.words')].some((one) => one.textContent === 'Alô?')")
+        assert await window.run("document.querySelector('#text').value") == "half a sentence"
+        await window.open("about:blank")
+    # Browser and library note each connection that was refused.
+    window.troubles[:] = [one for one in window.troubles if "ERR_" not in one and "sse:error" not in one]
+
+
 async def test_hostile_words_stay_words(window: Page, prosa: Prosa) -> None:
     await asks(prosa, "hostile", text=HOSTILE)
     for path in ("/console", PAGES[3]):
@@ -164,6 +209,8 @@ async def test_pages_fit_and_are_accessible(window: Page, prosa: Prosa, axe: str
     await window.resize(width, 844, mobile=width < 500)
     for path in PAGES:
         await window.open(f"{prosa.url}{path}")
+        assert await window.run("document.documentElement.scrollWidth") <= width, path
+        await window.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert await window.run("document.documentElement.scrollWidth") <= width, path
         await window.run(axe + "; undefined")
         for scheme in ("light", "dark"):

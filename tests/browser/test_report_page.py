@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chromium import Page, connected
 
-from flags.experiments.report_page import page as report_page
+from flags.experiments.report import page as report_page
 from tests.flags.simulation import Effect
 from tests.flags.test_experiment_report import Course
 from webhook.console.rendering import standalone

@@ -132,6 +132,13 @@ def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) 
     message_id = json.loads(prosa("conversations", "export", "t1").stdout)["messages"][0]["message"]["id"]
     assert json.loads(prosa("conversations", "trace", message_id, "--json").stdout)["conversation"] == "web:t1"
 
+    for move in (("take",), ("reply", "Sou a Bia"), ("note", "liga amanhã")):
+        answer = json.loads(prosa("conversations", move[0], "t1", *move[1:], "--agent", "Bia", "--json").stdout)
+        assert (answer["id"], answer["owner"], answer["agent"]) == ("web:t1", "agent", "Bia")
+    refused = prosa("conversations", "reply", "t1", "--template", "lembrete", "--parameter", "Ana")
+    assert "web takes no template" in refused.stderr
+    for given in ((), ("texto", "--template", "lembrete")):
+        assert prosa("conversations", "reply", "t1", *given).returncode == 2
     assert "web:t1 is AWAITING_USER." in prosa("conversations", "hand-back", "t1").stdout
     refused = prosa("conversations", "hand-back", "t1")
     assert refused.returncode == 1
@@ -160,6 +167,7 @@ def test_two_conversations_are_merged_and_taken_apart(prosa: Prosa) -> None:
     listed = json.loads(prosa("conversations", "list", "--json").stdout)
     assert [one["id"] for one in listed] == ["web:ana"]
     assert "web:ana" in prosa("conversations", "show", "bea").stdout
+    assert json.loads(prosa("conversations", "escalate", "bea", "--json").stdout)["id"] == "web:ana"
     assert "one conversation already" in prosa("conversations", "merge", "bea", "ana").stderr
     assert "web:bea is a conversation of its own again" in prosa("conversations", "unmerge", "bea").stdout
     assert prosa("conversations", "unmerge", "bea").returncode == 1

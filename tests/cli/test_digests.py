@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.slack_webhooks import SlackWebhooks
 from tests.builders import open_sqlite
 from tests.cli.test_commands import Prosa, lines, prosa  # noqa: F401 - a fixture
 from tests.reporting import Kind, book
+from tests.slack_webhooks import SlackWebhooks
 from tests.worker.tasks_bed import served
 
 pytestmark = pytest.mark.slow

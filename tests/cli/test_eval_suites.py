@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from adapters.channels.web.inbound import web_conversation_id
 from adapters.http.listener import listen
-from cli.anonymous import Anonymiser
 from cli.evaluation import app
+from cli.from_conversations import Anonymiser
 from cli.runtime import open_runtime
 from cli.serving import server_of
 from cli.settings import read_settings

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cli import posting
-from cli.posting import Poster
+from cli import traffic
+from cli.traffic import Poster
 from contracts.errors import ConfigurationError
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -125,7 +125,7 @@ async def test_what_came_instead_of_an_answer_is_named_and_the_next_post_has_a_n
 
 
 async def test_who_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(traffic, "ANSWER_SECONDS", 0.05)
 
     async def never(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)

@@ -225,7 +225,12 @@ async def fill(store: Store) -> None:
         (person("Conceição Lima", "5511987654321", **waits), "Quero um orçamento de automação"),
         (person("João Prado", "5521912345678"), "Qual é o preço?"),
         (person("Ana Lima", "351912345678", **waits_longer), "Me liga no +55 (11) 3333-4444"),
-        (person("Rui", "5511900000000", State.ESCALATING, agent="Bia Sá"), "o orçamento, por favor"),
+        (
+            person(
+                "Rui", "5511900000000", State.ESCALATING, agent="Bia Sá", person_name=None, fields={"name": "Raimundo"}
+            ),
+            "o orçamento, por favor",
+        ),
     )
     for number, (head, text) in enumerate(people):
         head = head.model_copy(update={"last_sequence": number})
@@ -256,7 +261,11 @@ async def test_conversations_are_found_by_name_number_text_and_id(store: Store) 
         "whatsapp:rui": ["rui"],
         "preço lima": [],
         "nothing": [],
-        "...": ["rui", "ana", "joão", "conceição"],
+        "raim": ["rui"],
+        " ": ["rui", "ana", "joão", "conceição"],
+        "...": [],
+        "%": [],
+        "😀": [],
     }.items():
         assert await names(store, text=text) == found, text
 

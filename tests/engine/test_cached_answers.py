@@ -93,7 +93,7 @@ async def test_a_sampled_hit_is_asked_again_and_compared(opened: Open) -> None:
     async with opened(PROSA_CACHE_SAMPLE="1") as runtime:
         await play(runtime, "ana", QUESTION)
         (second,) = await play(runtime, "bia", QUESTION)
-        cache = runtime.engine.turn.prompter._executor._cache
+        cache = runtime.engine.turn.prompter.executor.cache
         assert cache is not None
         samples = {(level.value, outcome.value): count for (level, outcome), count in cache.statistics.samples.items()}
     assert how(second)[TaskName.RESPONSE] == ("ok", None)
@@ -105,7 +105,7 @@ async def test_a_sampled_hit_is_compared_with_a_repaired_answer_too(opened: Open
         await play(runtime, "ana", QUESTION)
         await behave(runtime, script=[{"task": "response", "answer": "no json"}])
         (second,) = await play(runtime, "bia", QUESTION)
-        cache = runtime.engine.turn.prompter._executor._cache
+        cache = runtime.engine.turn.prompter.executor.cache
         assert cache is not None
         assert cache.statistics.samples.total() == 2
     assert how(second)[TaskName.RESPONSE] == ("repaired", None)

@@ -426,7 +426,7 @@ async def test_a_filling_ceiling_asks_the_smaller_model(beds: Any) -> None:
     model = ScriptedModel(agreeable)
     bed = beds(model=model, meter=limited(conversation="1", economy="claude-haiku-5-5"))
     # Tasks are for Haiku in the tests; the wish for a dearer one is put in here.
-    bed.engine.turn.prompter._models = dict.fromkeys(bed.engine.turn.prompter._models, "claude-sonnet-5-5")
+    bed.engine.turn.prompter.models = dict.fromkeys(bed.engine.turn.prompter.models, "claude-sonnet-5-5")
     turn = await say(bed)
     assert {call.model for task in turn.tasks for call in task.bill} == {"claude-sonnet-5-5"}
     head = await bed.store.conversations.load(C1)

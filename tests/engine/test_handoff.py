@@ -11,7 +11,7 @@ import pytest
 
 from context.hours import handoff_text
 from contracts.conversation import Owner, Speaker, State, Trigger
-from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyRefusedError, ReplyWindowClosedError
 from contracts.institution import FixedText
 from contracts.messages import DeliveryState, MessageType, OutboundMessage, Template
 from contracts.ports import ModelRequest
@@ -167,8 +167,22 @@ async def test_a_turn_in_hand_says_nothing_after_a_takeover(beds: Any) -> None:
     assert [one.text for one in (await head(bed)).window][-1] == "Quanto custa?"
 
 
-async def test_after_the_reply_window_only_a_template_is_sent(beds: Any) -> None:
+async def test_what_the_platform_does_not_take_of_an_agent_is_refused_at_once(beds: Any) -> None:
     bed = beds()
+    team = bed.engine.operators.agents
+    await say(bed, "Oi")
+    template = OutboundMessage(type=MessageType.TEMPLATE, template=Template(name="back", language="pt_BR"))
+    with pytest.raises(ReplyRefusedError, match="web takes no template"):
+        await team.reply(C1, template, agent="ana", request_id="r-1")
+    with pytest.raises(ReplyRefusedError, match="at most 4096 characters, these are 4098"):
+        await team.reply(C1, OutboundMessage.of_text("😀" * 2049), agent="ana", request_id="r-2")
+    assert (await head(bed)).agent is None
+    await team.reply(C1, OutboundMessage.of_text("😀" * 2048), agent="ana", request_id="r-3")
+
+
+async def test_after_the_reply_window_only_a_template_is_sent(beds: Any) -> None:
+    with_templates = WEB_LIMITS.model_copy(update={"types": frozenset(MessageType)})
+    bed = beds(channel=RecordingChannel(limits=with_templates))
     team = bed.engine.operators.agents
     await say(bed, "Oi")
     bed.clock.move(timedelta(hours=25))

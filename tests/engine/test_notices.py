@@ -23,7 +23,6 @@ from contracts.notices import COLLECTION, NoticeEvent, NoticeTarget
 from contracts.ports import Store
 from contracts.turn import TurnReason
 from reports.status import read_status
-from sandbox.slack_webhooks import SlackWebhooks
 from tests.adapters.test_callbacks import SECRET, receiving
 from tests.builders import (
     CrashError,
@@ -37,6 +36,7 @@ from tests.builders import (
     scripted,
     summary,
 )
+from tests.slack_webhooks import SlackWebhooks
 from tests.smtp_server import smtp_server
 from worker.analyses.processing import analyse, desk_of
 from worker.analyses.requests import analyses_of

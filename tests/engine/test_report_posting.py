@@ -15,8 +15,8 @@ from observability.metrics import REGISTRY
 from reports.digest import Period
 from reports.posting import CLAIMED_FOR, ReportPosting, due_periods
 from reports.reporting import Reporting
-from sandbox.slack_webhooks import SlackWebhooks
 from tests.builders import SteppingClock, memory_inbox, memory_store
+from tests.slack_webhooks import SlackWebhooks
 from tests.smtp_server import smtp_server
 
 PATH = "T1/B1/secret"

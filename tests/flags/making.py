@@ -6,7 +6,7 @@ from typing import Any
 from openfeature.evaluation_context import EvaluationContext
 
 from flags.definitions import Flag, Status
-from flags.evaluation import CompiledFlag, Evaluator
+from flags.evaluation import CompiledFlag, Evaluator, enabled
 from tests.builders import START
 
 LATER = START + timedelta(days=90)
@@ -43,5 +43,16 @@ class Known:
         return self.compiled.get(key)
 
 
-def evaluator(*flags: Flag, at: datetime = START, **options: Any) -> Evaluator:
-    return Evaluator(Known(*flags), now=lambda: at, **options)
+class Asked(Evaluator):
+    """Evaluator that is asked for what most tests look at."""
+
+    def is_enabled(self, key: str, context: EvaluationContext, *, default: bool = False) -> bool:
+        return enabled(self.evaluate(key, context), default)
+
+    def variant(self, key: str, context: EvaluationContext, *, default: str) -> str:
+        answer = self.evaluate(key, context)
+        return default if answer.variant is None else answer.variant.name
+
+
+def evaluator(*flags: Flag, at: datetime = START, **options: Any) -> Asked:
+    return Asked(Known(*flags), now=lambda: at, **options)

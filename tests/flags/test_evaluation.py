@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from openfeature.evaluation_context import EvaluationContext
 
 from flags.definitions import Flag, Status
-from flags.evaluation import Evaluator, Reason
+from flags.evaluation import Reason
 from flags.hashing import SCALE, Draw
 from observability.logs import configure_logs
 from observability.metrics import FLAG_EVALUATIONS
 from tests.builders import START
-from tests.flags.making import LATER, Known, evaluator, flag, person, variants
+from tests.flags.making import LATER, Asked, Known, evaluator, flag, person, variants
 
 PEOPLE = 10_000
 # 3 standard deviations of a share of one half among 10,000.
 SLACK = 0.015
 
 
-def shares(found: Evaluator, key: str = "x", people: int = PEOPLE) -> dict[str, float]:
+def shares(found: Asked, key: str = "x", people: int = PEOPLE) -> dict[str, float]:
     names = Counter(found.variant(key, person(number), default="?") for number in range(people))
     return {name: count / people for name, count in names.items()}
 
@@ -243,14 +243,14 @@ def test_unknown_and_unread_flags_answer_the_default_and_are_counted() -> None:
     for default in (True, False):
         assert evaluator().is_enabled("nothing", person(), default=default) is default
     assert evaluator().variant("nothing", person(), default="v1") == "v1"
-    assert Evaluator(Known(is_ready=False), now=lambda: START).evaluate("x", person()).reason is Reason.NOT_READY
+    assert Asked(Known(is_ready=False), now=lambda: START).evaluate("x", person()).reason is Reason.NOT_READY
     assert (count("unknown"), count("not_ready")) == (unknown + 3, unread + 1)
 
 
 def test_an_expired_flag_answers_the_default_and_warns_once() -> None:
     known = Known(flag())
     at = [LATER - timedelta(seconds=1)]
-    found = Evaluator(known, now=lambda: at[0])
+    found = Asked(known, now=lambda: at[0])
     assert found.is_enabled("x", person())
     at[0] = LATER
     logs = io.StringIO()

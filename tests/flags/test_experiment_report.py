@@ -14,8 +14,7 @@ from flags.experiments.canary import AUTHOR, ExperimentWatch
 from flags.experiments.definitions import Experiment, Phase
 from flags.experiments.exact import Approximate, Exactness
 from flags.experiments.observations import COLLECTION
-from flags.experiments.report import lines, rows
-from flags.experiments.report_page import page
+from flags.experiments.report import lines, page, rows
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from tests.builders import SteppingClock, memory_store

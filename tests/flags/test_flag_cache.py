@@ -13,12 +13,12 @@ from adapters.redis.events import RedisEvents
 from adapters.redis.store import RedisStore
 from contracts.errors import ConfigurationError, StoreUnavailableError
 from flags.cache import MAX_AGE, Cache, kept_fresh
-from flags.evaluation import CompiledFlag, Evaluator
+from flags.evaluation import CompiledFlag
 from flags.file import FileSource
 from flags.store import FlagStore
 from observability.metrics import FLAG_REFRESHES
 from tests.builders import PATIENCE, START, SteppingClock, memory_store, open_redis
-from tests.flags.making import flag, person
+from tests.flags.making import Asked, flag, person
 
 NEVER = timedelta(hours=1)
 
@@ -94,7 +94,7 @@ async def test_a_look_reads_them_only_when_something_changed() -> None:
 async def test_a_store_that_fails_leaves_the_flags_of_before_in_force() -> None:
     source, clock, count = Source("a"), Seconds(), failed()
     cache = Cache(source, monotonic=clock)
-    evaluator = Evaluator(cache, now=lambda: START)
+    evaluator = Asked(cache, now=lambda: START)
     source.error = StoreUnavailableError("away")
     assert not await cache.refresh()
     # Never read: the caller's default.
@@ -128,7 +128,7 @@ async def test_a_store_that_hangs_delays_nobody() -> None:
     started = time.monotonic()
     async with kept_fresh(MemoryEvents(), cache, every=timedelta(milliseconds=10)):
         assert time.monotonic() - started < PATIENCE.total_seconds()
-        evaluator = Evaluator(cache, now=lambda: START)
+        evaluator = Asked(cache, now=lambda: START)
         assert evaluator.is_enabled("a", person(), default=True)
         source.hangs = False
         await until(lambda: cache.is_ready)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from adapters.clock import SystemClock
-from cli.replies import Reply
+from cli.load import Reply
 from cli.traffic import Sent
 from contracts.delivery import OutboxRow, Receipt
 from contracts.errors import TransientError

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from cli.load import Outcome, run
-from cli.replies import Collector
+from cli.load import Collector, Outcome, run
 from cli.settings import read_settings
 from cli.traffic import Load, Traffic
 from contracts.messages import ChannelName

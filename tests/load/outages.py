@@ -17,8 +17,7 @@ from typing import Any
 
 import httpx
 
-from cli.load import percentiles
-from cli.replies import Collector
+from cli.load import Collector, percentiles
 from cli.traffic import Load
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.adapters.redis_server import redis_server

@@ -11,9 +11,8 @@ import orjson
 
 from adapters.channels.chatwoot import Chatwoot
 from adapters.channels.chatwoot.outbound import REFERENCE
-from cli.posting import Poster
-from cli.replies import Collector, Reply
-from cli.traffic import QUESTION, Planned, Post, Traffic
+from cli.load import Collector, Reply
+from cli.traffic import QUESTION, Planned, Post, Poster, Traffic
 from contracts.delivery import OutboxRow
 from contracts.messages import ChannelName
 from sandbox import chatwoot_api, messenger_api, slack_api, telegram_api

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.replies import Collector
+from cli.load import Collector
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.load.counts import settled
 from tests.load.installation import PHONE_NUMBER_ID, SECRET, EngineName, installed, warmed

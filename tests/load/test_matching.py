@@ -1,7 +1,6 @@
 """What `prosa load` concludes from messages and replies, on cases that were thought out."""
 
-from cli.load import percentiles
-from cli.replies import Reply, match
+from cli.load import Reply, match, percentiles
 from cli.traffic import Load, Planned, Sent, plan
 
 

@@ -11,7 +11,7 @@ from contracts.calls import CallContext
 from contracts.conversation import TokenCount
 from contracts.errors import GroupClosedError, ModelUnavailableError
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
-from prompts.execution.sharing import SharingModel
+from prompts.execution.policies import SharingModel
 from tests.scripted import ScriptedModel
 
 HOUR = timedelta(hours=1)

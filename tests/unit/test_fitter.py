@@ -11,8 +11,9 @@ from adapters.channels.whatsapp import LIMITS as WHATSAPP
 from contracts.decisions import MessageTypeChoice
 from contracts.messages import MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
+from contracts.values import length
 from tests.builders import pyloto
-from worker.replies.composer import MAX_PARTS, fit, length
+from worker.replies.composer import MAX_PARTS, fit
 
 PLAIN = ChannelLimits(types=frozenset({MessageType.TEXT}), text=160)
 CHANNELS = (WHATSAPP, WEB, PLAIN)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from adapters.channels.whatsapp import LIMITS
 from contracts.messages import ContactCard, Location, Media, MessageType, Option, OutboundMessage, Reaction, Template
-from worker.replies.composer import in_words, length
+from contracts.values import length
+from worker.replies.composer import in_words
 
 OPTIONS = (Option(id="1", title="Entregas", description="de moto"), Option(id="2", title="CRM"))
 FILE = Media(link="https://pyloto.com.br/a.pdf")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.channels.slack.inbound import SlackInbound
 from adapters.channels.slack.outbound import escaped
 from adapters.channels.telegram.outbound import to_html
-from adapters.models.messages import FENCED
+from adapters.models.anthropic import FENCED
 from cli.output import visible
 from context.consent import OptOutWords
 from contracts.channels import Post

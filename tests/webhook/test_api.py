@@ -147,10 +147,16 @@ async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) 
     assert len(operations) == 14
     for path, operation in operations:
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-        assert schema.get("$ref", "").removeprefix("#/components/schemas/") in described["components"]["schemas"] or (
-            path == "/api/v1/status"
-        ), path
+        assert schema["$ref"].removeprefix("#/components/schemas/") in described["components"]["schemas"], path
         assert ("requestBody" in operation) == path.endswith(("/reply", "/notes", "/attributes")), path
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            refused = {name: answer["content"] for name, answer in operation["responses"].items() if name[0] in "45"}
+            assert [*refused] == ["4XX", "5XX"], path
+            assert all([*content] == ["application/problem+json"] for content in refused.values()), path
+    page = (await http.get("/docs")).text
+    assert '<details id="Reply">' in page
+    assert "maxLength 20000" in page
 
 
 @pytest.mark.parametrize(
@@ -174,3 +180,24 @@ async def test_a_mistake_is_a_problem_that_names_it(
     http: httpx.AsyncClient, request_: dict[str, Any], status: int
 ) -> None:
     assert_problem(await http.request(**request_), status)
+
+
+async def test_a_mistake_says_what_is_wanted(http: httpx.AsyncClient) -> None:
+    key = {"idempotency-key": "k"}
+    for answer, words in (
+        (
+            await http.get("/api/v1/conversations?limit=1000&owner=me"),
+            "limit: Input should be less than or equal to 200",
+        ),
+        (
+            await http.get("/api/v1/conversations?limit=1000&owner=me"),
+            "owner: Input should be 'assistant', 'agent' or ",
+        ),
+        (await http.post(f"{AT}/reply", json={}, headers=key), "body: give text or template"),
+        (
+            await http.post(f"{AT}/reply", content=b"{", headers=key | {"content-type": "application/json"}),
+            "body: JSON decode error",
+        ),
+        (await http.post(f"{AT}/reply", json={"text": "x"}), "idempotency-key: Field required"),
+    ):
+        assert words in answer.json()["detail"]

@@ -52,7 +52,7 @@ async def test_a_conversation_goes_through_an_agent_s_hands(bed: WebhookBed) -> 
     await bed.write("Olá", id="m-1")
     await bed.reply("Pois não")
     assert "Nobody is waiting" in await page(bed, "/console")
-    assert await post(bed, f"{PAGE}/escalate", 303) == PAGE
+    assert await post(bed, f"{PAGE}/escalate", 303) == f"{PAGE}?was=escalate"
     assert 'href="/console/conversations/web%3Ac-1"' in await page(bed, "/console")
     await post(bed, f"{PAGE}/take", 303)
     head = await bed.store.conversations.load(C1)
@@ -195,6 +195,45 @@ async def test_approved_templates_are_chosen_from_a_list_and_a_hand_off_is_summe
             await post(bed, "/console/conversations/wa%3A1/reply", 303, template="back|pt_BR")
             (row,) = await bed.store.outbox.rows(head.id)
             assert row.message.template == Template(name="back", language="pt_BR")
+
+
+async def test_where_no_template_can_be_sent_the_page_says_so(bed: WebhookBed) -> None:
+    """Messenger takes an agent's messages for seven days, and has no templates."""
+    head = Conversation(
+        id=ConversationId("messenger:1"),
+        address=Address(channel=ChannelName.MESSENGER, account="1", person="77"),
+        state=State.ESCALATING,
+        turns=1,
+        updated_at=START,
+        last_inbound_at=bed.clock.now() - timedelta(days=6),
+    )
+    await bed.store.conversations.commit(TurnCommit(conversation=head))
+    assert 'maxlength="2000"' in await page(bed, "/console/conversations/messenger%3A1")
+    bed.clock.move(timedelta(days=2))
+    shown = await page(bed, "/console/conversations/messenger%3A1")
+    assert "this channel has no templates" in shown
+    assert 'name="template"' not in shown
+
+
+async def test_a_colleague_s_conversation_says_whose_it_is_and_can_be_taken(tmp_path: Path) -> None:
+    ana, bia = (Key(role=Role.OPERATE, name=name, token=SecretStr(name)) for name in ("Ana", "Bia"))
+    async with webhook_bed("memory", tmp_path, access=Access((ana, bia))) as bed:
+        await bed.write("Olá", id="m-1")
+        await bed.reply("Pois não")
+        bed.http.headers["authorization"] = "Bearer Ana"
+        await post(bed, f"{PAGE}/take", 303)
+        assert f'action="{PAGE}/take"' not in await page(bed, PAGE)
+        bed.http.headers["authorization"] = "Bearer Bia"
+        shown = await page(bed, PAGE)
+        assert "Ana has this conversation" in shown
+        assert f'action="{PAGE}/take"' in shown
+        # A session that ended opens no window of the browser over the page, and leads the live part nowhere.
+        del bed.http.headers["authorization"]
+        live = await bed.http.get(f"{PAGE}/live", headers={"Accept": "text/html, text/event-stream"})
+        acted = await bed.http.post(f"{PAGE}/take", headers=HTML)
+        for answer in (live, acted):
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert "Log in again" in acted.text
 
 
 async def test_search_pages_by_cursor(bed: WebhookBed) -> None:

@@ -13,7 +13,7 @@ from contracts.errors import ChangeRefusedError
 from contracts.values import problems_of
 from flags.definitions import Flag, Status
 from flags.experiments.exact import Approximate
-from flags.experiments.report_page import page
+from flags.experiments.report import page
 from flags.experiments.store import ExperimentStore
 from flags.export import as_yaml
 from flags.store import FlagStore, changed

@@ -26,7 +26,7 @@ from contracts.errors import (
     BadCursorError,
     ConversationConflictError,
     IllegalTransitionError,
-    ReplyWindowClosedError,
+    ReplyRefusedError,
     TransientError,
 )
 from contracts.exchanges import COLLECTION as EXCHANGES
@@ -153,14 +153,14 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         head = await deps.conversation(conversation_id)
         try:
             await _act(action, head.id, given, caller.name, deps)
-        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
-            return await _page(
-                await deps.conversation(conversation_id), request, deps, status=409, error=exc, given=given
-            )
-        except ConversationConflictError as exc:
-            return await _page(head, request, deps, status=503, error=exc, given=given)
-        is_done = action in ("close", "hand-back")
-        return RedirectResponse(f"/console?was={action}" if is_done else _address(head), 303)
+        except (IllegalTransitionError, ReplyRefusedError, ConversationConflictError) as exc:
+            status = 503 if isinstance(exc, ConversationConflictError) else 409
+            # A note stays a note: it is not for the person.
+            kept = {"note": given.get("text", "")} if action == "note" else given
+            head = await deps.conversation(conversation_id)
+            return await _page(head, request, deps, status=status, error=exc, given=kept)
+        place = "/console" if action in ("close", "hand-back") else _address(head)
+        return RedirectResponse(f"{place}?was={action}", 303)
 
     return router
 
@@ -169,10 +169,30 @@ def _json(content: Mapping[str, Any]) -> Response:
     return Response(orjson.dumps(content), media_type="application/json", headers=NOT_STORED)
 
 
+@dataclass(frozen=True)
+class Names:
+    """What the institution calls its lines, intents and fields; the id of one that it does not know any more."""
+
+    institution: Institution | None
+
+    def line(self, line_id: str | None) -> str:
+        known = self.institution and self.institution.line(line_id)
+        return known.name if known else line_id or ""
+
+    def intent(self, intent_id: str | None) -> str:
+        known = self.institution and self.institution.intent(intent_id)
+        return known.description if known else intent_id or ""
+
+    def field(self, field_id: str) -> str:
+        known = self.institution and self.institution.field(field_id)
+        return known.label if known else field_id
+
+
 async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
     order = Order.WAITING if owner is Owner.NOBODY else Order.UPDATED
     page = await deps.store.conversations.find(ConversationQuery(owner=owner, order=order), limit=WAITING_ROWS)
-    return {"page": page, "owner": owner, "late_after": LATE_AFTER}
+    names = Names(await deps.store.institutions.current())
+    return {"page": page, "owner": owner, "late_after": LATE_AFTER, "names": names}
 
 
 async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
@@ -209,14 +229,16 @@ def _system_of(one: Exchange, institution: Institution | None, deps: WebhookDepe
 
 
 async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    transcript, turns, rows, pending, review = await asyncio.gather(
+    transcript, turns, rows, pending, review, institution = await asyncio.gather(
         deps.store.conversations.transcript(head.id),
         deps.store.conversations.turns(head.id, limit=MAX_TURNS),
         deps.store.outbox.rows(head.id),
         deps.inbox.pending(head.id),
         deps.analyses.newest(head.id, AnalysisKind.CONVERSATION_REVIEW),
+        deps.store.institutions.current(),
     )
-    return {"head": head, "entries": timeline(transcript, turns, rows, pending), "review": review}
+    entries = timeline(transcript, turns, rows, pending)
+    return {"head": head, "entries": entries, "review": review, "names": Names(institution)}
 
 
 async def _page(
@@ -230,11 +252,12 @@ async def _page(
 ) -> Response:
     """Answer with the page of the conversation; after an error with what was `given`, so that no word is lost."""
     platform = PLATFORMS.get(head.address.channel) if head.address else None
-    window = (platform.limits.agent_window or platform.reply_window) if platform else None
-    last = head.last_inbound_at
-    # The platform takes only a template now.
+    limits = (platform or PLATFORMS[ChannelName.WEB]).limits
+    window, last = (limits.agent_window or platform.reply_window) if platform else None, head.last_inbound_at
+    # The platform takes only a template now, or nothing.
     is_shut = window is not None and last is not None and deps.clock.now() > last + window
-    institution = await deps.store.institutions.current()
+    thread = await _thread(head, deps)
+    institution: Institution | None = thread["names"].institution
     passages = institution.passages if institution else ()
     ours = f"line.{head.business_line}."
     lines = [one for one in passages if one.id.startswith("line.") and one.heading]
@@ -248,13 +271,14 @@ async def _page(
         error=error,
         given=given or {},
         is_shut=is_shut,
+        limits=limits,
         canned=[(f"{one.heading}: {one.text}", one.text) for one in lines[:CANNED_TEXTS]],
-        institution=institution,
+        language=(institution.language if institution else "pt-BR").replace("-", "_"),
         brief=handoff_brief(head, institution) if institution and head.handoff else None,
         templates=await deps.templates() if is_shut else (),
         request_id=uuid4().hex,
         address=_address(head),
-        **await _thread(head, deps),
+        **thread,
     )
 
 

@@ -118,6 +118,7 @@
     if (!canned || !canned.value) return;
     const text = $(`#${canned.dataset.into}`);
     text.setRangeText(canned.value, text.selectionStart, text.selectionEnd, "end");
+    text.dispatchEvent(new Event("input"));
     canned.value = "";
     text.focus();
   });
@@ -127,9 +128,29 @@
     if (event.target.method !== "post") return;
     if (event.target.dataset.sent) event.preventDefault();
     event.target.dataset.sent = "yes";
+    if (event.target.matches("[action$='/logout']")) sessionStorage.clear();
   });
   addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
+  // What is half written survives every way off the page, until it was taken: the address then says so.
+  const was = new URLSearchParams(location.search).get("was");
+  if (was) history.replaceState(null, "", location.pathname);
+  for (const field of $$("[data-draft]")) {
+    const key = field.form.action;
+    if (was === field.dataset.draft) sessionStorage.removeItem(key);
+    field.value ||= sessionStorage.getItem(key) ?? "";
+    field.addEventListener("input", () => sessionStorage.setItem(key, field.value));
+  }
+
+  // -- Live parts -----------------------------------------------------------------------------------------------------
+
+  for (const [event, isLost] of [["htmx:sse:error", true], ["htmx:sse:after:connection", false]]) {
+    document.addEventListener(event, () => { $("#lost").hidden = !isLost; });
+  }
+  const unfold = () => { const found = $("details:target"); if (found) found.open = true; };
+  addEventListener("hashchange", unfold);
+  unfold();
+  $(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const bottom = $("[data-bottom]");
   if (bottom) bottom.scrollTop = bottom.scrollHeight;
   document.addEventListener("htmx:before:swap", () => {

@@ -29,8 +29,7 @@ from observability.logs import logger
 from observability.metrics import WAKE_UPS_REFUSED
 from observability.tracing import inside, remote_span
 from worker.analyses.processing import ATTEMPTS, CALLBACK_ATTEMPTS, LEASE
-from worker.engines.celery_pool import EventLoopPool, retry_countdown
-from worker.engines.process import EngineProcess
+from worker.engines.celery_pool import EngineProcess, EventLoopPool, retry_countdown
 
 log = logger(__name__)
 

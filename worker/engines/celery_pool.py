@@ -1,15 +1,17 @@
-"""A Celery pool that runs coroutines on one event loop: hundreds of conversations in flight in one process."""
+"""A Celery pool that runs coroutines on the event loop of its process's engine: hundreds of conversations in flight."""
 
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from billiard.einfo import ExceptionInfo
 from celery.concurrency.base import BasePool
@@ -17,13 +19,79 @@ from celery.utils.time import get_exponential_backoff_interval
 from kombu.exceptions import OperationalError
 from kombu.serialization import loads
 
+from adapters.event_loop import run_serving
 from contracts.errors import TransientError
 from observability.logs import logger
 
 log = logger(__name__)
 
 LONGEST_COUNTDOWN = 30
+STOP_SECONDS = 15.0
 Settle = Callable[[], None]
+E = TypeVar("E")
+R = TypeVar("R")
+
+
+class EngineProcess(Generic[E]):
+    """Opens an engine on an event loop in a thread of its own, and runs coroutines there for other threads.
+
+    One loop for the life of the process: connection pools belong to the loop they were made on, so a loop for each
+    job would open them again each time, or fail with "event loop is closed".
+    """
+
+    def __init__(self, opening: Callable[[], AbstractAsyncContextManager[E]]) -> None:
+        self._opening = opening
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._starting = threading.Lock()
+        self._opened: Future[E] = Future()
+        self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
+
+    def start(self) -> E:
+        """Open the engine, if it is not open yet; what opening it raises is raised here."""
+        with self._starting:
+            if not self._thread.is_alive() and not self._opened.done():
+                self._thread.start()
+        return self._opened.result()
+
+    @property
+    def current(self) -> E:
+        """The engine, once it is open."""
+        return self._opened.result(timeout=0)
+
+    def submit(self, work: Coroutine[Any, Any, R]) -> "Future[R]":
+        """Run the coroutine on the engine's loop."""
+        if self._loop is None:
+            raise RuntimeError("the engine is not open")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def run_soon(self, work: Callable[[], Awaitable[R]], done: Callable[["asyncio.Future[R]"], None]) -> None:
+        """Run `work` on the engine's loop and call `done` there with its outcome."""
+        if self._loop is None:
+            raise RuntimeError("the engine is not open")
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(work()).add_done_callback(done))
+
+    def stop(self) -> None:
+        """Close the engine, which gives what runs its time of grace, and end the loop."""
+        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(STOP_SECONDS)
+
+    def _live(self) -> None:
+        try:
+            run_serving(self._open_until_stopped())
+        except BaseException as exc:
+            # Before it was open, `start` raises it; afterwards the thread ends with its traceback.
+            if self._opened.done():
+                raise
+            self._opened.set_exception(exc)
+
+    async def _open_until_stopped(self) -> None:
+        self._stopping = asyncio.Event()
+        async with self._opening() as engine:
+            self._loop = asyncio.get_running_loop()
+            self._opened.set_result(engine)
+            await self._stopping.wait()
 
 
 class EventLoopPool(BasePool):
@@ -31,7 +99,7 @@ class EventLoopPool(BasePool):
 
     Celery's own thread keeps everything that belongs to the broker: it is woken through a socket pair and settles the
     jobs that ended, so that no acknowledgement is sent from the loop that serves conversations. The app has an `engine`
-    (`worker.engines.process.EngineProcess`) that was started.
+    (`EngineProcess`) that was started.
     """
 
     body_can_be_buffer = True

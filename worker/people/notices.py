@@ -216,7 +216,7 @@ class NoticeDelivery:
         analyses = await analyses_of(head.id, self.store.records, at=at)
         summaries = (one.result for one in analyses if one.context.kind is kind and one.result)
         return {
-            "person": head.person_name,
+            "person": head.known_name,
             **handoff_brief(head, self.institution()),
             "last_messages": [f"{said.author or said.speaker}: {said.text}" for said in head.window[-LAST_LINES:]],
             "model_summary": next(summaries, None),

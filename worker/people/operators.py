@@ -7,14 +7,19 @@ from typing import Any
 
 from contracts.conversation import Conversation, Owner, Speaker, State, Trigger, TurnRecord, Utterance, WaitingFor
 from contracts.delivery import REMINDER, OutboxRow, TurnCommit
-from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.errors import (
+    ConversationConflictError,
+    IllegalTransitionError,
+    ReplyRefusedError,
+    ReplyWindowClosedError,
+)
 from contracts.institution import FixedText, Institution
 from contracts.language import speaking_to
 from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
 from contracts.paging import thread_of
-from contracts.ports import Clock, Store, WakeUps
+from contracts.ports import ChannelLimits, Clock, Store, WakeUps
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId, length
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
 from reports.accuracy import overruled
@@ -49,8 +54,8 @@ Move = Callable[[Conversation], Awaitable[Change | None]]
 class ConversationOperators:
     """Satisfies the `Operators` port; the moves of timers are here too. It needs nothing of the engine.
 
-    `windows` are the platforms' reply windows, `agent_windows` those for agents where they are longer. `observe` gets
-    each commit of a move, `wake` the conversation to send.
+    `windows` are the platforms' reply windows, `limits` what each takes of an agent. `observe` gets each commit of a
+    move, `wake` the conversation to send.
     """
 
     store: Store
@@ -61,7 +66,7 @@ class ConversationOperators:
     notices: Notices
     observe: Callable[[TurnCommit], None] = lambda _: None
     wake: Callable[[ConversationId], Awaitable[None]] | None = None
-    agent_windows: Windows = field(default_factory=dict)
+    limits: Mapping[ChannelName, ChannelLimits] = field(default_factory=dict)
 
     async def take(
         self, conversation_id: ConversationId, *, agent: str, reason: str = TurnReason.BY_OPERATOR
@@ -89,6 +94,7 @@ class ConversationOperators:
         Raises:
             IllegalTransitionError, ConversationConflictError: as for `take`.
             ReplyWindowClosedError: the platform takes only a template now.
+            ReplyRefusedError: the platform takes no templates, or no text of that length.
         """
         until_hand_back = await self._until_hand_back()
 
@@ -96,7 +102,9 @@ class ConversationOperators:
             row_id = OutboxId(f"{conversation.id}/by-{digest(request_id)}")
             if any(row.id == row_id for row in await self.store.outbox.rows(conversation.id)):
                 return None
-            self._check_window(conversation, message, {**self.windows, **self.agent_windows})
+            self._check_limits(conversation, message)
+            longer = {name: one.agent_window for name, one in self.limits.items() if one.agent_window}
+            self._check_window(conversation, message, {**self.windows, **longer})
             taken, at = self._taken(conversation, agent, TurnReason.BY_OPERATOR, until_hand_back), self.clock.now()
             text = message.text or f"[{message.template.name if message.template else message.type}]"
             options = tuple(option.title for option in message.options)
@@ -232,6 +240,15 @@ class ConversationOperators:
     def _advance(self, conversation: Conversation, trigger: Trigger, *, reason: str, agent: str = "") -> Transitions:
         metadata = {"reason": reason} | ({"agent": agent} if agent else {})
         return self.machine.advance(Transitions(conversation), trigger, at=self.clock.now(), metadata=metadata)
+
+    def _check_limits(self, conversation: Conversation, message: OutboundMessage) -> None:
+        channel = conversation.address.channel if conversation.address else None
+        if (limits := self.limits.get(channel) if channel else None) is None:
+            return
+        if message.type not in limits.types:
+            raise ReplyRefusedError(f"{channel} takes no {message.type.lower()}")
+        if (long := length(message.text or "")) > limits.text:
+            raise ReplyRefusedError(f"{channel} takes at most {limits.text} characters, these are {long}")
 
     def _check_window(self, conversation: Conversation, message: OutboundMessage, windows: Windows) -> None:
         if conversation.address is None:

@@ -19,7 +19,7 @@ from contracts.decisions import MessageTypeChoice
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, Option, OutboundMessage, numbered
 from contracts.ports import ChannelLimits, Markup
-from contracts.values import BLACK_FLAG, EMOJI_TAGS, JOINERS, start_of_sign
+from contracts.values import BLACK_FLAG, EMOJI_TAGS, JOINERS, length, start_of_sign
 
 MAX_PARTS = 4
 # Spaces of any width, no-break ones included, and tabs: Unicode's category Zs.
@@ -68,11 +68,6 @@ def in_words(message: OutboundMessage, limits: ChannelLimits) -> OutboundMessage
     options = f"\n\n{numbered(message.options)}" if message.options else ""
     room = max(0, limits.text - length(options))
     return OutboundMessage.of_text(_shorten(_shorten(message.text or words, room) + options, limits.text))
-
-
-def length(text: str) -> int:
-    """Length in UTF-16 code units: what platforms count is not documented, and no way of counting gives more."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _as_text(body: str, limits: ChannelLimits) -> tuple[OutboundMessage, ...]:

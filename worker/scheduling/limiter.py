@@ -222,7 +222,15 @@ class Limiter:
             return
         self._failed_in_a_row.add(attempt.conversation_id or attempt.number)
         if len(self._failed_in_a_row) >= max(2, self._running):
-            self._begin_outage()
+            OUTAGES.inc()
+            log.warning("outage.began", count=self._running)
+            self._began_at = self._monotonic()
+            self._refused = 0
+            self._pause()
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if not turn.done():
+                    turn.set_result(False)
         elif attempt.number > self._cut_at:
             self._cut_at = self._begun
             self._set_limit(min(self._limit, max(LEAST_LIMIT, min(self._limit, self._running) / 2)))
@@ -232,19 +240,6 @@ class Limiter:
         if self.limit == self.at_once:
             self._pauses = 1
         ROOM_WITHHELD.set(1 - self.limit / self.at_once)
-
-    # Outages
-
-    def _begin_outage(self) -> None:
-        OUTAGES.inc()
-        log.warning("outage.began", count=self._running)
-        self._began_at = self._monotonic()
-        self._refused = 0
-        self._pause()
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(False)
 
     def _pause(self) -> None:
         self._opens_at = self._monotonic() + self._backoff.pause(self._pauses, self._chance).total_seconds()

@@ -113,6 +113,9 @@ class TestAtoms:
             ("pyloto", "Atendemos Campinas, Limeira e Sumaré.", Rule.UNSUPPORTED_NAME),
             ("pyloto", "Vamos a Campinas, Limeira.", Rule.UNSUPPORTED_NAME),
             ("harbour_dental", "We open at half past nine, Monday to Thursday.", Rule.UNSUPPORTED_HOURS),
+            ("harbour_dental", "We open at half nine, Monday to Thursday.", Rule.UNSUPPORTED_HOURS),
+            ("harbour_dental", "From 8.30 to 6.30, Monday to Thursday.", Rule.UNSUPPORTED_HOURS),
+            ("harbour_dental", "It is yours for 8.30.", Rule.PRICE),
             ("pyloto", "c i n q u e n t a por entrega", Rule.UNREADABLE),
             ("pyloto", "cin\u0441o por entrega", Rule.UNREADABLE),
             ("pyloto", "Это стоит дорого", Rule.UNREADABLE),
@@ -149,6 +152,10 @@ class TestAtoms:
             ("pyloto", "Bom dia, Marta Souza! Tudo bem?"),
             ("harbour_dental", "Lovely to meet you, Emma."),
             ("harbour_dental", "We open at half past eight, Monday to Thursday."),
+            ("harbour_dental", "We open at half eight, Monday to Thursday."),
+            ("harbour_dental", "Mon to Thu, 8.30–5.30pm."),
+            ("harbour_dental", "On Thursdays from 8.30 till half past five."),
+            ("harbour_dental", "On Fridays, between 8.30 and 1."),
             ("harbour_dental", "Na terça abrimos às oito e meia."),
             ("pedal_sur", "Los menores de 16, con un adulto."),
             ("pedal_sur", "El de 12 km es más corto que el de 18."),
@@ -232,11 +239,30 @@ class TestParts:
             ("pesa 6,2kg", "Anotei: 6,2 kg."),
             ("tenho amanhã às 8h e são 15h agora", "Daqui até lá são 17 horas."),
             ("do you open on November 2nd?", "On November 2 nobody is here."),
+            ("faz 3 semanas", "São 21 dias desde então."),
+            ("de 10/12 até 20/02", "São 72 dias."),
+            ("tem 1,65 m", "Com 1,65 m, a equipe olha antes."),
+            ("queria 100 folhetos e 75 cartazes", "O total fica em 175 peças."),
+            ("umas 3 da tarde", "Anotei: três da tarde."),
+            ("são 2 Fiorinos", "Anotei um Fiorino e outro."),
         ],
     )
     def test_a_persons_numbers_are_reckoned_with(self, person: str, text: str) -> None:
         assert rules("pyloto", text, person) == set()
         assert rules("pyloto", text)
+
+    def test_a_documented_rate_is_reckoned_with(self) -> None:
+        plain = institution("pyloto")
+        rate = plain.intents[0].model_copy(update={"answer": "A conta é de 8 folhas por caixa, e 10 caixas por carro."})
+        reckoner = Floor(plain.model_copy(update={"intents": (rate, *plain.intents[1:])}))
+        asked = KnownFacts(person_texts=("são 45 caixas",))
+        assert reckoner.check_text("Para 45 caixas são 360 folhas, em 4,5 carros.", asked) == ()
+        assert reckoner.check_text("Para 45 caixas são 370 folhas.", asked)
+        assert reckoner.check_text("São 360 folhas.", NOBODY)
+
+    def test_what_follows_in_a_list_is_counted(self) -> None:
+        assert rules("pyloto", "São quatro frentes: entregas, serviços, tecnologia e CRM.") == set()
+        assert rules("pyloto", "São cinco frentes: entregas, serviços e tecnologia.") == {Rule.UNSUPPORTED_NUMBER}
 
     def test_a_translated_name_is_the_documents_own(self) -> None:
         assert rules("pyloto", "We deliver all over Brazil.", "do you deliver in Brasil?") == set()

@@ -131,13 +131,9 @@ class Digest:
         }
 
 
-def span_of(period: Period, last: date, zone: tzinfo) -> Span:
-    return Span(last - period.length + timedelta(days=1), last, zone)
-
-
 async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: datetime) -> Digest:
     """Return the digest of the period that ends with the day `last`."""
-    span = span_of(period, last, zone)
+    span = Span(last - period.length + timedelta(days=1), last, zone)
     by_day = await _by_day(store, Span(span.first - HISTORY, span.last, zone), at=at)
     return Digest(
         period,

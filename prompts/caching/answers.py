@@ -53,13 +53,11 @@ class CacheLevel(StrEnum):
     SEMANTIC = "semantic"
 
 
-@dataclass(frozen=True)
-class Ttls:
-    """Time to live of an answer on each level."""
-
-    exact: timedelta = timedelta(days=7)
-    template: timedelta = timedelta(days=30)
-    semantic: timedelta = timedelta(days=1)
+TTLS = {
+    CacheLevel.EXACT: timedelta(days=7),
+    CacheLevel.TEMPLATE: timedelta(days=30),
+    CacheLevel.SEMANTIC: timedelta(days=1),
+}
 
 
 class KeptAnswer(Kept):
@@ -121,7 +119,6 @@ class AnswerCache:
         embedder: Embedder | None = None,
         sample: float = 0.02,
         similarity: Mapping[TaskName, float] | None = None,
-        ttls: Ttls | None = None,
     ) -> None:
         self._cache = cache
         self._now = now
@@ -129,7 +126,6 @@ class AnswerCache:
         self._embedder = embedder
         self._sample = sample
         self._similarity = similarity or {}
-        self._ttls = ttls or Ttls()
         self._indexes = _indexes(embedder)
         self._sizes: dict[str, int] = {}
         self._calls: SingleFlight[Any] = SingleFlight()
@@ -162,12 +158,12 @@ class AnswerCache:
         if not _may_be_kept(question, text):
             return await self._keep_template(question, text)
         answer = KeptAnswer(text=text, at=self._now())
-        await self._put(CacheLevel.EXACT, question.exact, _packed(answer), self._ttls.exact)
+        await self._put(CacheLevel.EXACT, question.exact, _packed(answer))
         if (place := question.semantic) is not None and self._embedder is not None:
             (vector,) = await self._embedder.embed([place.text])
             signed = answer.model_copy(update={"signature": place.signature})
             spot = Place(place.scope, place.key)
-            await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector), self._ttls.semantic)
+            await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector))
         await self._keep_template(question, text)
         return True
 
@@ -249,15 +245,15 @@ class AnswerCache:
         if not says_again(said, place.canonical) or holds_any(said, question.private):
             return False
         answer = KeptAnswer(text=text, at=self._now())
-        await self._put(CacheLevel.TEMPLATE, place, _packed(answer), self._ttls.template)
+        await self._put(CacheLevel.TEMPLATE, place, _packed(answer))
         return True
 
     async def _get(self, place: Place | None) -> KeptAnswer | None:
         raw = await self._cache.get(place.scope, place.key) if place is not None else None
         return _unpacked(raw)[0] if raw is not None else None
 
-    async def _put(self, level: CacheLevel, place: Place, value: bytes, ttl: timedelta) -> None:
-        self._sizes[place.scope] = await self._cache.put(place.scope, place.key, value, ttl=ttl)
+    async def _put(self, level: CacheLevel, place: Place, value: bytes) -> None:
+        self._sizes[place.scope] = await self._cache.put(place.scope, place.key, value, ttl=TTLS[level])
         known = sum(size for scope, size in self._sizes.items() if scope.startswith(f"{level.value}|"))
         CACHE_SIZE.labels(level).set(known)
 

@@ -99,16 +99,7 @@ class Retried(Value):
     conversation: ConversationId
 
 
-class Unanswered(Value):
-    older_than_a_minute: int
-    oldest_seconds: float
-    waiting: int
-    replies_unsent: int
-
-
-class HandOffs(Value):
-    waiting: int
-    oldest_seconds: float
+Numbers = dict[str, int | float | None]
 
 
 class Failures(Value):
@@ -124,22 +115,17 @@ class Money(Value):
     share: float | None
 
 
-class Source(Value):
-    turns: int
-    share: float
-
-
 class Status(Value):
     """Current values; `reply_ms`, `failures` and `answers` (by their source) are since `since`."""
 
     at: Instant
     since: Instant
-    unanswered: Unanswered
-    hand_offs: HandOffs
-    reply_ms: dict[str, float | None]
+    unanswered: Numbers
+    hand_offs: Numbers
+    reply_ms: Numbers
     failures: Failures
     money: Money
-    answers: dict[str, Source]
+    answers: dict[str, Numbers]
 
 
 class ProblemView(Value):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request
@@ -24,7 +24,7 @@ from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from contracts.paging import thread_of
 from contracts.ports import Clock, LiveEvent, Store
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, Instant, MessageId, TurnId, Value
 from contracts.views import reply_view
 from observability.logs import logger
 from webhook.console.rendering import STATIC_FOLDER
@@ -36,6 +36,26 @@ log = logger(__name__)
 MAX_BODY = 64 * 1024
 CATCH_UP_REPLIES = 100
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+class Accepted(Value):
+    """A durable message; `token` is that of the conversation, where one is needed."""
+
+    message_id: MessageId
+    status_url: str
+    events_url: str
+    token: str | None = None
+
+
+class MessageStatus(Value):
+    """What became of a message; without `turn_id` it is not answered yet."""
+
+    message_id: MessageId
+    status: Literal["received", "processing", "replied", "escalated", "failed"]
+    reply: dict[str, Any] | None
+    state: State | None = None
+    turn_id: TurnId | None = None
+    at: Instant | None = None
 
 
 def chat_routes(deps: WebhookDependencies) -> APIRouter:
@@ -51,7 +71,13 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     )
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    @router.post("/messages", status_code=202, summary="Write a message: {id?, text}", openapi_extra=MESSAGE_SCHEMA)
+    @router.post(
+        "/messages",
+        status_code=202,
+        summary="Write a message: {id?, text}",
+        openapi_extra=MESSAGE_SCHEMA,
+        responses={202: {"model": Accepted}},
+    )
     async def write(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
@@ -74,7 +100,11 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         set_cookie(response, conversation, token, request)
         return response
 
-    @router.get("/messages/{message_id}", summary="What became of a message; ?wait=seconds polls long")
+    @router.get(
+        "/messages/{message_id}",
+        summary="What became of a message; ?wait=seconds polls long",
+        responses={200: {"model": MessageStatus}},
+    )
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
         sessions.require(conversation, request)
@@ -85,7 +115,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
         return _json(found)
 
-    @router.get("/events", summary="Server-Sent Events: state, reply, error; resumes with Last-Event-ID")
+    @router.get(
+        "/events",
+        summary="Server-Sent Events: state, reply, error; resumes with Last-Event-ID",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
     async def events(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
@@ -179,7 +214,10 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
                 done, _ = await asyncio.wait([pending], timeout=deps.look_again.total_seconds())
                 if not done:
                     # Events may be lost between processes, or never come: the store has every reply.
-                    for row in await _rows_missed(last, conversation_id, deps):
+                    # This is frequent, and the small head shows whether there can be any.
+                    head = await deps.store.conversations.load(conversation_id)
+                    is_behind = head is not None and head.next_outbox_number > last + 1
+                    for row in await _rows_after(last, conversation_id, deps) if is_behind else ():
                         last = row.number
                         yield _sse(reply_event(row))
                     yield b": still here\n\n"
@@ -200,14 +238,6 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
             pending.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await pending
-
-
-async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    """Return the rows after `number`; for frequent calls, as the small head shows whether there can be any."""
-    head = await deps.store.conversations.load(conversation_id)
-    if head is None or head.next_outbox_number <= number + 1:
-        return []
-    return await _rows_after(number, conversation_id, deps)
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:

@@ -37,19 +37,7 @@ class Connections:
 
     def accept(self, **given: Any) -> "Connection":
         """Return the protocol of a new connection; `given` is what uvicorn gives to its own."""
-        return Connection(self, given)
-
-    def opened(self, new: "Connection") -> None:
-        if len(self._open) + 1 >= self._room:
-            waiting = [one for one in self._open if one.is_waiting]
-            # Several at once, so that a flood is not searched for each of its connections.
-            for one in heapq.nsmallest(max(1, self._room // 20), waiting, key=lambda one: one.since):
-                self._open.discard(one)
-                one.cut("full")
-        self._open.add(new)
-
-    def closed(self, one: "Connection") -> None:
-        self._open.discard(one)
+        return Connection(self._open, self._room, given)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"][CONNECTION]
@@ -79,11 +67,11 @@ class Connection(asyncio.Protocol):
     and what follows the body until the answer has ended. Nothing here depends on where a request ends for uvicorn.
     """
 
-    def __init__(self, connections: Connections, given: dict[str, Any]) -> None:
+    def __init__(self, others: set["Connection"], room: int, given: dict[str, Any]) -> None:
         # The state of the lifespan, which the server copies into the scope of each request.
         self._state = {**given["app_state"], CONNECTION: self}
         self._server = HttpToolsProtocol(**given | {"app_state": self._state})
-        self._connections = connections
+        self._others, self._room = others, room
         self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport
         self._answered: Scope | None = None
@@ -105,10 +93,16 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self._server.connection_made(transport)
         self._expect_head()
-        self._connections.opened(self)
+        if len(self._others) + 1 >= self._room:
+            waiting = [one for one in self._others if one.is_waiting]
+            # Several at once, so that a flood is not searched for each of its connections.
+            for one in heapq.nsmallest(max(1, self._room // 20), waiting, key=lambda one: one.since):
+                self._others.discard(one)
+                one.cut("full")
+        self._others.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.closed(self)
+        self._others.discard(self)
         for timer in (self._head_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
@@ -149,12 +143,12 @@ class Connection(asyncio.Protocol):
             elif name == b"host":
                 hosts += 1
         self._feed()
+        if hosts <= 1 and size <= MAX_FRAMING:
+            return None
         # With two hosts a proxy may have looked at the other one.
-        if hosts > 1 or size > MAX_FRAMING:
-            HTTP_LIMITED.labels("hosts" if hosts > 1 else "head_size").inc()
-            text = TWO_HOSTS if hosts > 1 else HEAD_TOO_LARGE
-            return PlainTextResponse(text, 400, headers={"connection": "close"})
-        return None
+        reason, text = ("hosts", TWO_HOSTS) if hosts > 1 else ("head_size", HEAD_TOO_LARGE)
+        HTTP_LIMITED.labels(reason).inc()
+        return PlainTextResponse(text, 400, headers={"connection": "close"})
 
     def took(self, message: Message) -> None:
         """Note that the app took a piece of a body of unknown length."""
@@ -208,8 +202,11 @@ class Connection(asyncio.Protocol):
         self._give(size)
         if self._may_begin:
             self._loop.call_soon(self._feed_on)
-        elif self._answered is None and self._framing > MAX_FRAMING:
-            self._refuse()
+        elif self._answered is None and self._framing > MAX_FRAMING and not self.transport.is_closing():
+            HTTP_LIMITED.labels("head_size").inc()
+            head = f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(HEAD_TOO_LARGE)}\r\nconnection: close\r\n\r\n"
+            self.transport.write((head + HEAD_TOO_LARGE).encode())
+            self.transport.close()
         # Of a body that the app has not taken the server keeps as much before it stops reading.
         elif self._framing > 2 * MAX_FRAMING and self.transport.is_reading():
             self.cut("head_size")
@@ -221,12 +218,6 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             # The one reason for which it closes here: it has answered 400.
             HTTP_LIMITED.labels("unreadable").inc()
-
-    def _refuse(self) -> None:
-        HTTP_LIMITED.labels("head_size").inc()
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(HEAD_TOO_LARGE)}\r\nconnection: close\r\n\r\n"
-        self.transport.write((head + HEAD_TOO_LARGE).encode())
-        self.transport.close()
 
     def _expect_head(self) -> None:
         if self._head_timer is None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -233,20 +234,14 @@ def _move(name: str, words: str, move: Callable[[Operators], Callable[..., Await
         await _act(conversation, lambda team, id_: move(team)(id_, agent=agent), as_json)
 
 
-def _escalation(team: Operators) -> Callable[..., Awaitable[Conversation]]:
-    async def escalate(id_: ConversationId, *, agent: str) -> Conversation:
-        moved = await team.escalate(id_, agent=agent, reason=TurnReason.BY_OPERATOR)
-        if moved.state is not State.ESCALATING:
-            raise IllegalTransitionError("prosa conversations reopen opens it again")
-        return moved
-
-    return escalate
-
-
 _move("take", "Take a conversation over: the assistant is silent until it is handed back.", lambda team: team.take)
 _move("hand-back", "An agent is done: the assistant answers again.", lambda team: team.hand_back)
 _move("close", "End the conversation; the next message opens its successor.", lambda team: team.close)
-_move("escalate", "Call an agent: the assistant is silent until the conversation is handed back.", _escalation)
+_move(
+    "escalate",
+    "Call an agent: the assistant is silent until the conversation is handed back.",
+    lambda team: partial(team.escalate, reason=TurnReason.BY_OPERATOR),
+)
 _move("reopen", "Undo SPAM or another end: the person is answered again.", lambda team: team.reopen)
 
 

@@ -300,7 +300,14 @@ def gate(
     harmless replies are withheld, or fewer than MIN_CAUGHT of the violations are caught.
     """
     configure_logs(level="ERROR")
-    outcomes = [_outcome(row, file.parent) for file in sets for row in _rows(file)]
+    outcomes = []
+    for row, beside in ((row, file.parent) for file in sets for row in _rows(file)):
+        folder = institution_folder(row.institution, beside)
+        floor, language = _floor(folder), row.language or _institution(folder).language.partition("-")[0]
+        start = time.perf_counter()
+        findings = floor.check_text(row.reply, KnownFacts(person_texts=(row.user,) if row.user else ()))
+        ms = (time.perf_counter() - start) * 1000
+        outcomes.append(Outcome(row, language, findings, sum(1 for _ in sentences(row.reply)), ms, folder))
     if not outcomes:
         raise ConfigurationError("the sets have no rows")
     calls: list[Verdict] = []
@@ -331,16 +338,6 @@ def _rows(file: Path) -> Iterator[Row]:
             first = exc.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the line"
             raise ConfigurationError(f"{file}:{number}: {where}: {first['msg']}") from exc
-
-
-def _outcome(row: Row, folder: Path) -> Outcome:
-    found = institution_folder(row.institution, folder)
-    floor, language = _floor(found), _institution(found).language.partition("-")[0]
-    known = KnownFacts(person_texts=(row.user,) if row.user else ())
-    start = time.perf_counter()
-    findings = floor.check_text(row.reply, known)
-    ms = (time.perf_counter() - start) * 1000
-    return Outcome(row, row.language or language, findings, sum(1 for _ in sentences(row.reply)), ms, found)
 
 
 def _judged(outcomes: Sequence[Outcome], mode: Mode, model: RecordedModel) -> tuple[list[Outcome], list[Verdict]]:

@@ -32,7 +32,12 @@ async def examine_model(settings: Settings) -> Finding:
     """Ask the model of Task 1 one small question in each form; that costs three calls of a few tokens."""
     if settings.uses_sandbox_model:
         return Finding("model", Health.NOTE, "the sandbox answers", "set ANTHROPIC_API_KEY for a real model")
-    where = f"{settings.model_state} at {_address(settings)}"
+    addresses = {
+        "vertex": settings.vertex_base_url or f"Vertex AI in {settings.cloud_ml_region}",
+        "bedrock": settings.bedrock_base_url or f"Bedrock in {settings.aws_region}",
+        "anthropic": settings.anthropic_base_url or "https://api.anthropic.com",
+    }
+    where = f"{settings.model_state} at {addresses[settings.model_provider]}"
     try:
         check_model(settings)
         found = {form: await _ability(settings, form) for form in StructuredOutput}
@@ -80,15 +85,6 @@ async def _ability(settings: Settings, form: StructuredOutput) -> Ability:
     except orjson.JSONDecodeError:
         return Ability.OTHERWISE
     return Ability.DONE if isinstance(said, dict) and said.get("answer") in ANSWERS else Ability.OTHERWISE
-
-
-def _address(settings: Settings) -> str:
-    match settings.model_provider:
-        case "vertex":
-            return settings.vertex_base_url or f"Vertex AI in {settings.cloud_ml_region}"
-        case "bedrock":
-            return settings.bedrock_base_url or f"Bedrock in {settings.aws_region}"
-    return settings.anthropic_base_url or "https://api.anthropic.com"
 
 
 def _next_step(status: int | None, settings: Settings) -> str:

@@ -263,7 +263,14 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     """Read every part even when another has problems, so that all of them are noted."""
     principles_page, lines_page, taxonomy = (pages[file] for file in (PRINCIPLES, BUSINESS_LINES, TAXONOMY))
     name, language, about = _identity(principles_page)
-    principles = _principles(principles_page)
+    principles = []
+    for entry in principles_page.entries(principles_page.section("Principles")):
+        principles_page.only(entry, BlockKind.PARAGRAPH)
+        text = " ".join(block.text for block in entry.blocks if block.kind is BlockKind.PARAGRAPH)
+        if not text:
+            message = f'the principle "{entry.id}" has no text; write it below the heading'
+            principles_page.problem(entry.line, message)
+        principles.append(Principle(id=entry.id, title=principles_page.title(entry), text=text))
     section = principles_page.section("Never")
     principles_page.only(section, BlockKind.BULLETS)
     never = tuple(line.text for block in section.blocks for line in block.bullets if line.text)
@@ -349,17 +356,6 @@ def _identity(page: _Page) -> tuple[str, str, tuple[str, ...]]:
     if not about:
         page.problem(section.line, "nothing says who the institution is; add a paragraph below the settings")
     return name, language, about
-
-
-def _principles(page: _Page) -> tuple[Principle, ...]:
-    principles = []
-    for entry in page.entries(page.section("Principles")):
-        page.only(entry, BlockKind.PARAGRAPH)
-        text = " ".join(block.text for block in entry.blocks if block.kind is BlockKind.PARAGRAPH)
-        if not text:
-            page.problem(entry.line, f'the principle "{entry.id}" has no text; write it below the heading')
-        principles.append(Principle(id=entry.id, title=page.title(entry), text=text))
-    return tuple(principles)
 
 
 def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Any]]:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, RootModel
@@ -200,13 +200,11 @@ class Timer(Kept):
         return Template(name=called, language=language, parameters=parameters, category=category)
 
 
-def _known_texts(texts: dict[str, Any]) -> dict[str, Any]:
-    known = set(FixedText)
-    return {key: text for key, text in texts.items() if key in known}
-
-
 # Texts that a newer release published are passed over, as its fields are.
-Texts = Annotated[dict[FixedText, str], BeforeValidator(_known_texts)]
+Texts = Annotated[
+    dict[FixedText, str],
+    BeforeValidator(lambda texts: {key: text for key, text in texts.items() if key in frozenset(FixedText)}),
+]
 
 # What is said of a file that is not read where the institution says nothing, by language.
 FILE_TEXTS = read_yaml(Path(__file__).with_name("file_texts.yaml"), RootModel[dict[str, Texts]]).value.root
@@ -265,22 +263,22 @@ class Institution(Kept):
     @cached_property
     def translated(self) -> dict[str, "Institution"]:
         """The institution by each language of its translations."""
-        return {language: self._in(language, translation) for language, translation in self.translations.items()}
-
-    def _in(self, language: str, translation: Translation) -> "Institution":
-        answers, options, timers = translation.answers, translation.options, translation.timers
-        changes = {
-            "language": language,
-            "texts": self.texts | FILE_TEXTS.get(language, {}) | translation.texts,
-            "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
-            "intents": tuple(
+        found = {}
+        for language, said in self.translations.items():
+            timers = [one.model_copy(update={"text": said.timers.get(one.id, one.text)}) for one in self.timers]
+            intents = [
                 one.model_copy(
-                    update={"answer": answers.get(one.id, one.answer), "options": options.get(one.id, one.options)}
+                    update={
+                        "answer": said.answers.get(one.id, one.answer),
+                        "options": said.options.get(one.id, one.options),
+                    }
                 )
                 for one in self.intents
-            ),
-        }
-        return self.model_copy(update=changes)
+            ]
+            texts = self.texts | FILE_TEXTS.get(language, {}) | said.texts
+            changes = {"language": language, "texts": texts, "timers": tuple(timers), "intents": tuple(intents)}
+            found[language] = self.model_copy(update=changes)
+        return found
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)

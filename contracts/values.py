@@ -67,7 +67,7 @@ MAX_SIGN = 64
 
 def length(text: str) -> int:
     """Length in UTF-16 code units: what platforms count is not documented, and no way of counting gives more."""
-    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def start_of_sign(text: str, index: int) -> int:

@@ -5,8 +5,7 @@ Redaction denies by default: a key that is not listed in `ALLOWED_KEYS` is repla
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from functools import partial
 from typing import Any, TextIO
 
@@ -29,16 +28,8 @@ job target provider problems
 ALLOWED_KEYS = frozenset({TRACE, SPAN, SAMPLED, *_KEYS.split()})
 
 REDACTED = "[redacted]"
-SEVERITIES = {
-    "debug": "DEBUG",
-    "info": "INFO",
-    "warning": "WARNING",
-    "warn": "WARNING",
-    "error": "ERROR",
-    "exception": "ERROR",
-    "critical": "CRITICAL",
-    "fatal": "CRITICAL",
-}
+# The other levels have the same names there.
+SEVERITIES = {"warn": "WARNING", "exception": "ERROR", "fatal": "CRITICAL"}
 
 
 def logger(name: str) -> Any:
@@ -86,23 +77,9 @@ def configure_logs(
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
 
 
-@contextmanager
-def conversation_logged(conversation_id: str) -> Iterator[None]:
-    """Bind the conversation to every line logged inside."""
-    with structlog.contextvars.bound_contextvars(conversation_id=conversation_id):
-        yield
-
-
-@contextmanager
-def message_logged(correlation_id: str) -> Iterator[None]:
-    """Bind a message's id to every line logged inside, as the correlation id of its life."""
-    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
-        yield
-
-
 def add_severity(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the level under the name and in the words of Google Cloud Logging."""
-    event["severity"] = SEVERITIES.get(method, "DEFAULT")
+    event["severity"] = SEVERITIES.get(method, method.upper())
     return event
 
 

@@ -1,10 +1,10 @@
 """Cost report of a span of days, grouped one way, from the ledger or, by conversation, from the turns."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 
 from contracts.ledger import NOTHING, Amounts, BilledCall, Group, Page
 from contracts.ports import Store
@@ -140,7 +140,7 @@ async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> Cost
         inside = [hour for hour in range(24) if span.begin <= begin + hour * HOUR < span.end]
         page = page.within(range(inside[0], inside[-1] + 1)) if inside else Page()
         count += page.turn_count
-        name = _namer(by, day, span.zone)
+        name = partial(_name, by, day, span.zone)
         for group, amounts in page.rows.items():
             groups[name(group)] = groups.get(name(group), NOTHING) + amounts
         for (hour, line), number in page.turns.items():
@@ -170,20 +170,11 @@ async def _by_conversation(store: Store, span: Span) -> CostReport:
     return CostReport(span, By.CONVERSATION, _ordered(lines, By.CONVERSATION), sum(turns.values()))
 
 
-def _namer(by: By, day: date, zone: tzinfo) -> Callable[[Group], str]:
-    def hour(group: Group) -> str:
-        moment = datetime.combine(day, time(group.hour), UTC).astimezone(zone)
-        return moment.strftime("%Y-%m-%d %H:00")
-
-    names: Mapping[By, Callable[[Group], str]] = {
-        By.MODEL: lambda group: group.model,
-        By.TASK: lambda group: group.task,
-        By.LINE: lambda group: group.line,
-        By.ARM: lambda group: group.arm,
-        By.TEMPLATE: lambda group: group.template,
-        By.HOUR: hour,
-    }
-    return names[by]
+def _name(by: By, day: date, zone: tzinfo, group: Group) -> str:
+    """Return the group's part that is named as the grouping is; an hour in the zone."""
+    if by is not By.HOUR:
+        return str(getattr(group, by.value))
+    return f"{datetime.combine(day, time(group.hour), UTC).astimezone(zone):%Y-%m-%d %H:00}"
 
 
 def _ordered(lines: list[Line], by: By) -> tuple[Line, ...]:

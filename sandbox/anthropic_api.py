@@ -143,7 +143,12 @@ class ModelSandbox:
             self._note(entry, body, started, status=status)
             return self._error(status, kind, reason, request_id)
 
-        answer = self._in_form(asked, self._answer(asked, dice, times, scripted, fault))
+        answer = self._answer(asked, dice, times, scripted, fault)
+        # As the input of the tool that is forced, or as a chat model writes JSON when asked in words.
+        if asked.tool is not None and answer.stop_reason == "end_turn" and not self.behaviour.without_forced_tools:
+            answer = replace(answer, stop_reason="tool_use", tool=asked.tool)
+        elif self.behaviour.fenced and not asked.format_bytes and answer.text.startswith("{"):
+            answer = replace(answer, text=f"Here it is:\n```json\n{answer.text}\n```\n")
         usage = self._usage(asked, asked_at, answer)
         self._note(entry, body, started, status=200, answer=answer, usage=usage)
         message = _message(asked, answer, usage, request_id)
@@ -194,14 +199,6 @@ class ModelSandbox:
         if estimated_tokens(text) > asked.max_tokens:
             return Answer(text[: asked.max_tokens * 4], "max_tokens")
         return Answer(text)
-
-    def _in_form(self, asked: MessagesRequest, answer: Answer) -> Answer:
-        """The answer as the input of the tool that is forced, or as a chat model writes JSON when asked in words."""
-        if asked.tool is not None and answer.stop_reason == "end_turn" and not self.behaviour.without_forced_tools:
-            return replace(answer, stop_reason="tool_use", tool=asked.tool)
-        if self.behaviour.fenced and not asked.format_bytes and answer.text.startswith("{"):
-            return replace(answer, text=f"Here it is:\n```json\n{answer.text}\n```\n")
-        return answer
 
     def _text(
         self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None

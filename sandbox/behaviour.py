@@ -24,11 +24,9 @@ class Latency(Setting):
     sigma: Annotated[float, Field(ge=0, le=3)] = 0
 
 
-def _latency(value: Any) -> Any:
-    return {"median_ms": value} if isinstance(value, int | float) else value
-
-
-AnyLatency = Annotated[Latency, BeforeValidator(_latency)]
+AnyLatency = Annotated[
+    Latency, BeforeValidator(lambda value: {"median_ms": value} if isinstance(value, int | float) else value)
+]
 
 
 class ModelFault(StrEnum):

@@ -165,7 +165,11 @@ class Brain:
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
         if self._index.distress is not None and shows_distress(prompted.text):
             return Understanding(self._index.distress, prompted.business_line, 0.95, {})
-        sure = self._wants_to_leave(prompted)
+        asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
+        if asked and last and last.text == asked:
+            sure = 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
+        else:
+            sure = wish_to_leave(prompted.text)
         if sure is not None:
             return replace(self._going_on(prompted, sure, {}), wish=Wish.OPT_OUT)
         if _is_thing(prompted):
@@ -188,7 +192,12 @@ class Brain:
         small = self._small_talk(prompted)
         if small is not None:
             return small
-        match = self._best_match(prompted)
+        texts = [without_introduction(message.text) for message in prompted.messages if message.text.strip()]
+        if len(texts) > 1:
+            texts.append(" ".join(texts))
+        matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]
+        matters = [match for match in matches if match.score >= 0.4 and match.intent.id not in self._index.courtesies]
+        match = max(matters or matches, key=lambda match: match.score, default=None)
         if is_trickery(prompted.text):
             rest = without_trickery(prompted.text)
             match = self._index.best(rest, line=prompted.business_line) if self._index.stems(rest) else None
@@ -218,12 +227,6 @@ class Brain:
         about = self._closest(f"{text}?", known) if text != prompted.text.strip() else None
         value = answered(about, text) if about else None
         return {about.id: value} if about and value else {}
-
-    def _wants_to_leave(self, prompted: Prompted) -> float | None:
-        asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
-        if asked and last and last.text == asked:
-            return 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
-        return wish_to_leave(prompted.text)
 
     def _going_on(self, prompted: Prompted, confidence: float, collected: dict[str, str]) -> Understanding:
         """Keep the intent; one that was already carried out does not start again."""
@@ -376,14 +379,6 @@ class Brain:
             return replace(understood, waiting_for=WaitingFor.FIELD)
         waiting_for = WaitingFor.IDENTIFICATION if kind_of(field) == "name" else WaitingFor.FIELD
         return replace(understood, waiting_for=waiting_for, ask_field=field.id)
-
-    def _best_match(self, prompted: Prompted) -> Match | None:
-        texts = [without_introduction(message.text) for message in prompted.messages if message.text.strip()]
-        if len(texts) > 1:
-            texts.append(" ".join(texts))
-        matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]
-        matters = [match for match in matches if match.score >= 0.4 and match.intent.id not in self._index.courtesies]
-        return max(matters or matches, key=lambda match: match.score, default=None)
 
     def _mentioned(self, prompted: Prompted, intent_id: str | None) -> dict[str, str]:
         intent = self._institution.intent(intent_id)

@@ -219,7 +219,10 @@ class GraphSandbox:
         check_message(content)
         if scripted is None and (code := self.behaviour.error_code(dice)) is not None:
             raise GraphError(code)
-        self._check_window(to, content)
+        if self.behaviour.closed_windows and content.get("type") != "template":
+            person, known = self._wa_id(to), {each.lstrip("+") for each in self.behaviour.known_people}
+            if person not in self._wrote and person not in known:
+                raise GraphError(131047, "More than 24 hours have passed since the recipient last replied.")
         self._check_pair(to)
 
         accepted = self._record(request.path_params["phone_number_id"], to, content)
@@ -298,13 +301,6 @@ class GraphSandbox:
         token = authorization.removeprefix("Bearer ").strip() if authorization.startswith("Bearer ") else ""
         check_token(token, self.behaviour)
         check_proof(request.query_params.get("appsecret_proof"), token=token, app_secret=self._app_secret)
-
-    def _check_window(self, to: str, content: dict[str, Any]) -> None:
-        person = self._wa_id(to)
-        if not self.behaviour.closed_windows or content.get("type") == "template":
-            return
-        if person not in self._wrote and person not in {each.lstrip("+") for each in self.behaviour.known_people}:
-            raise GraphError(131047, "More than 24 hours have passed since the recipient last replied.")
 
     def _check_pair(self, to: str) -> None:
         """One message in six seconds to one person; a burst of 45 may be borrowed and is waited off."""

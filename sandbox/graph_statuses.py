@@ -124,13 +124,13 @@ class WebhookSender:
                 self._begin(self._post_statuses(due[start : start + size]))
 
     def _begin(self, work: Coroutine[Any, Any, bool]) -> None:
+        def posted(task: asyncio.Task[bool]) -> None:
+            self._posting.discard(task)
+            self._idle.set()
+
         task = asyncio.create_task(work)
         self._posting.add(task)
-        task.add_done_callback(self._posted)
-
-    def _posted(self, task: asyncio.Task[bool]) -> None:
-        self._posting.discard(task)
-        self._idle.set()
+        task.add_done_callback(posted)
 
     async def _post_statuses(self, batch: Sequence[tuple[dict[str, Any], str]]) -> bool:
         by_number: dict[str, list[dict[str, Any]]] = {}

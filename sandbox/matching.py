@@ -92,10 +92,18 @@ class IntentIndex:
             lambda word: next(iter(difflib.get_close_matches(word, by_letter[word[0]], n=1, cutoff=0.82)), word)
         )
         self._best = lru_cache(maxsize=10_000)(self._find_best)
-        self._spam_signs = self._telling_of_spam()
+        # The telling words of each spam trigger that has some.
+        spam = (stems for number, stems in self._triggers if institution.intents[number].spam)
+        telling = (frozenset(each for each in stems if not _is_stop_stem(each, self.language)) for stems in spam)
+        self._spam_signs = [stems for stems in telling if stems]
         greetings = VOCABULARY.greetings[self.language]
         self.greeting = self._of_sign(lambda trigger: fold(trigger) in greetings)
-        self.human = self._human()
+        escalating = [intent for intent in institution.intents if intent.escalate]
+        self.human = max(
+            escalating,
+            key=lambda one: sum(word in fold(trigger) for trigger in one.triggers for word in _HUMAN_WORDS),
+            default=None,
+        )
         self.courtesies = self._courtesies()
         self.spam = next((intent for intent in institution.intents if intent.spam), None)
         self.goodbye = next((intent for intent in institution.intents if intent.conclude), None)
@@ -265,24 +273,11 @@ class IntentIndex:
             if not intent.conclude and any(" ".join(words(each, self.language)) in polite for each in intent.triggers)
         )
 
-    def _telling_of_spam(self) -> list[frozenset[str]]:
-        """The telling words of each spam trigger that has some."""
-        spam = (stems for number, stems in self._triggers if self._institution.intents[number].spam)
-        telling = (frozenset(each for each in stems if not _is_stop_stem(each, self.language)) for stems in spam)
-        return [stems for stems in telling if stems]
-
     def _of_sign(self, shows: Callable[[str], bool]) -> Intent | None:
         """The intent most of whose triggers show a sign."""
         hits = {intent.id: sum(map(shows, intent.triggers)) for intent in self._institution.intents}
         best = max(hits, key=lambda each: hits[each], default=None)
         return self._institution.intent(best) if best and hits[best] else None
-
-    def _human(self) -> Intent | None:
-        def hits(intent: Intent) -> int:
-            return sum(word in fold(trigger) for trigger in intent.triggers for word in _HUMAN_WORDS)
-
-        escalating = [intent for intent in self._institution.intents if intent.escalate]
-        return max(escalating, key=hits, default=None)
 
 
 @lru_cache(maxsize=20_000)

@@ -201,7 +201,14 @@ def parse_request(
         raise invalid(f"The request body is not valid JSON: {exc}") from exc
     if not isinstance(request, dict):
         raise invalid("The request body must be a JSON object")
-    _check_parameters(request, counting=counting)
+    try:
+        (_Counted if counting else _Created).model_validate(request)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise invalid(f"{where}: {first['msg'].removeprefix('Value error, ')}") from exc
+    if not request["model"].startswith("claude-"):
+        raise ApiError(404, "not_found_error", f"model: {request['model']}")
     if not takes_output_config and "output_config" in request:
         raise invalid("output_config: Extra inputs are not permitted")
     blocks, user_text = _read_prompt(request)
@@ -226,17 +233,6 @@ def parse_request(
 def estimated_tokens(text: str | bytes) -> int:
     """About four characters to the token; at least one."""
     return max(1, (len(text) + 3) // 4)
-
-
-def _check_parameters(request: dict[str, Any], *, counting: bool) -> None:
-    try:
-        (_Counted if counting else _Created).model_validate(request)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise invalid(f"{where}: {first['msg'].removeprefix('Value error, ')}") from exc
-    if not request["model"].startswith("claude-"):
-        raise ApiError(404, "not_found_error", f"model: {request['model']}")
 
 
 def _read_prompt(request: dict[str, Any]) -> tuple[tuple[Block, ...], str]:

@@ -72,7 +72,14 @@ class PromptCache:
         now = self._clock()
         if not any(block.ttl_seconds for block in blocks):
             return CacheUse(uncached=sum(block.tokens for block in blocks))
-        keys, ends = self._prefixes(scope, blocks)
+        running, tokens = blake2b(scope, digest_size=16), 0
+        keys, ends = list[bytes](), list[int]()
+        for block in blocks:
+            running.update(len(block.content).to_bytes(8))
+            running.update(block.content)
+            tokens += block.tokens
+            keys.append(running.digest())
+            ends.append(tokens)
         breakpoints = [index for index, block in enumerate(blocks) if block.ttl_seconds]
         last_read = self._longest_kept(keys, breakpoints, now, now if asked_at is None else asked_at)
         read = ends[last_read] if last_read is not None else 0
@@ -95,17 +102,6 @@ class PromptCache:
         return CacheUse(
             uncached=ends[-1] - position, read=read, written_5m=written[FIVE_MINUTES], written_1h=written[ONE_HOUR]
         )
-
-    def _prefixes(self, scope: bytes, blocks: Sequence[Block]) -> tuple[list[bytes], list[int]]:
-        running = blake2b(scope, digest_size=16)
-        keys, ends, tokens = [], [], 0
-        for block in blocks:
-            running.update(len(block.content).to_bytes(8))
-            running.update(block.content)
-            tokens += block.tokens
-            keys.append(running.digest())
-            ends.append(tokens)
-        return keys, ends
 
     def _longest_kept(
         self, keys: Sequence[bytes], breakpoints: Sequence[int], now: float, asked_at: float

@@ -21,7 +21,13 @@ def voice_note(text: str, *, seconds: float = 3.0, confidence: float = 0.95, **s
     tags += len(comment).to_bytes(4, "little") + comment
     samples = int(seconds * OPUS_RATE)
     pages = ((2, 0, head), (0, 0, tags), (4, samples, bytes(80)))
-    return b"".join(_page(number, *page) for number, page in enumerate(pages))
+    written = []
+    for number, (kind, position, packet) in enumerate(pages):
+        # An Ogg page of one packet of up to 65,024 bytes, without a checksum. Source: RFC 3533, section 6.
+        lacing = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+        fields = position.to_bytes(8, "little") + (1).to_bytes(4, "little") + number.to_bytes(4, "little") + bytes(4)
+        written.append(b"OggS\0" + bytes([kind]) + fields + bytes([len(lacing)]) + lacing + packet)
+    return b"".join(written)
 
 
 def spoken_in(content: bytes) -> dict[str, Any]:
@@ -32,10 +38,3 @@ def spoken_in(content: bytes) -> dict[str, Any]:
     size = int.from_bytes(content[start - 4 : start], "little") - len(TAG)
     found: dict[str, Any] = orjson.loads(content[start + len(TAG) : start + len(TAG) + size])
     return found
-
-
-def _page(number: int, kind: int, samples: int, packet: bytes) -> bytes:
-    """Return an Ogg page with one packet of up to 65,024 bytes, without a checksum. Source: RFC 3533, section 6."""
-    lacing = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
-    fields = samples.to_bytes(8, "little") + (1).to_bytes(4, "little") + number.to_bytes(4, "little") + bytes(4)
-    return b"OggS\0" + bytes([kind]) + fields + bytes([len(lacing)]) + lacing + packet

@@ -114,13 +114,14 @@ def _is_element(element: dict[str, Any]) -> bool:
             return 0 < len(title) <= MAX_TITLE and len(value) <= MAX_BUTTON_VALUE
         case {"type": "static_select", "options": list(options), "action_id": str()}:
             label = element.get("placeholder", {}).get("text", "")
-            return 0 < len(options) <= MAX_OPTIONS and len(label) <= MAX_PLACEHOLDER and all(map(_is_option, options))
+            is_each = all(
+                0 < len(one["text"]["text"]) <= MAX_TITLE
+                and len(one.get("description", {}).get("text", "")) <= MAX_TITLE
+                and len(one["value"]) <= MAX_OPTION_VALUE
+                for one in options
+            )
+            return 0 < len(options) <= MAX_OPTIONS and len(label) <= MAX_PLACEHOLDER and is_each
     return False
-
-
-def _is_option(option: dict[str, Any]) -> bool:
-    described = option.get("description", {}).get("text", "")
-    return 0 < len(option["text"]["text"]) <= MAX_TITLE >= len(described) and len(option["value"]) <= MAX_OPTION_VALUE
 
 
 def event(event_id: str = "Ev1", **content: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 from starlette.types import Message
 
-from adapters.dead_letters import retry_dead_letter
 from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
@@ -99,16 +98,7 @@ class Retried(Value):
     conversation: ConversationId
 
 
-class Unanswered(Value):
-    older_than_a_minute: int
-    oldest_seconds: float
-    waiting: int
-    replies_unsent: int
-
-
-class HandOffs(Value):
-    waiting: int
-    oldest_seconds: float
+Numbers = dict[str, int | float | None]
 
 
 class Failures(Value):
@@ -124,22 +114,17 @@ class Money(Value):
     share: float | None
 
 
-class Source(Value):
-    turns: int
-    share: float
-
-
 class Status(Value):
     """Current values; `reply_ms`, `failures` and `answers` (by their source) are since `since`."""
 
     at: Instant
     since: Instant
-    unanswered: Unanswered
-    hand_offs: HandOffs
-    reply_ms: dict[str, float | None]
+    unanswered: Numbers
+    hand_offs: Numbers
+    reply_ms: Numbers
     failures: Failures
     money: Money
-    answers: dict[str, Source]
+    answers: dict[str, Numbers]
 
 
 class ProblemView(Value):
@@ -258,11 +243,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.post("/dead-letters/{letter_id}/retry", summary="Put it back", dependencies=[operate])
     async def retry(letter_id: str) -> Retried:
-        conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
-        if conversation_id is None:
-            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
-        await deps.queue.wake(conversation_id)
-        return Retried(conversation=conversation_id)
+        return Retried(conversation=await deps.retry(letter_id))
 
     @router.get("/status", summary="The first five numbers", dependencies=[read])
     async def status() -> Status:

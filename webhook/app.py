@@ -1,7 +1,7 @@
 """The ASGI app of the HTTP side, its documentation, and the limit of its open requests."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -77,25 +77,22 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         is_console = request.url.path.startswith("/console") and wants_page(request)
         return problem_page(answer, request, deps) if is_console and answer.status_code >= 400 else answer
 
+    async def invalid(_: Request, exc: Exception) -> Response:
+        assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
+        wrong = set()
+        for error in exc.errors():
+            # Of a text that is no JSON the place is a number, which says nothing; the message repeats nothing given.
+            names = ".".join(one for one in error["loc"][1:] if isinstance(one, str)) or str(error["loc"][0])
+            wrong.add(f"{names}: {error['msg'].removeprefix('Value error, ')}")
+        return Problem(422, "Bad parameter", f"{'; '.join(sorted(wrong))}. /docs has the schemas.").response()
+
     api.add_exception_handler(Problem, failed)
     api.add_exception_handler(HTTPException, on_refusal)
-    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(TransientError, failed)
     api.add_exception_handler(PermanentError, failed)
     api.add_exception_handler(Exception, failed)
     return SameAddresses(PlatformFront(api, intakes))
-
-
-async def _invalid(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
-    # The messages say what is wanted, and repeat nothing that was given.
-    wrong = {f"{_place(error['loc'])}: {error['msg'].removeprefix('Value error, ')}" for error in exc.errors()}
-    return Problem(422, "Bad parameter", f"{'; '.join(sorted(wrong))}. /docs has the schemas.").response()
-
-
-def _place(location: Sequence[str | int]) -> str:
-    """Return the name of a parameter or field; the place in a text that is no JSON is a number, and says nothing."""
-    return ".".join(one for one in location[1:] if isinstance(one, str)) or str(location[0])
 
 
 def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping[str, str]) -> None:
@@ -134,12 +131,12 @@ MOST_OF_ONE = 100
 
 
 class OpenRequests:
-    """ASGI middleware: at most `most` requests under `/chat/` at one time, `of_one` of a client that is elsewhere."""
+    """ASGI middleware: at most `most` requests under `/chat/` at one time, `MOST_OF_ONE` of a client elsewhere."""
 
-    def __init__(self, app: ASGIApp, *, most: int = MOST, of_one: int = MOST_OF_ONE) -> None:
+    def __init__(self, app: ASGIApp, *, most: int = MOST) -> None:
         self._app = app
         self._most = most
-        self._of_one = of_one
+
         self._open: Counter[str] = Counter()
         self._total = 0
 
@@ -148,7 +145,7 @@ class OpenRequests:
             await self._app(scope, receive, send)
             return
         client, again = client_of(Request(scope)), {"Retry-After": "5"}
-        is_greedy = self._open[client] >= self._of_one and client not in LOOPBACK
+        is_greedy = self._open[client] >= MOST_OF_ONE and client not in LOOPBACK
         if is_greedy or self._total >= self._most:
             HTTP_LIMITED.labels("client" if is_greedy else "chat").inc()
             status, title = (429, "Too many requests at once") if is_greedy else (503, "The chat is full")

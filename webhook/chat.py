@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request
@@ -24,7 +24,7 @@ from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from contracts.paging import thread_of
 from contracts.ports import Clock, LiveEvent, Store
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, Instant, MessageId, TurnId, Value
 from contracts.views import reply_view
 from observability.logs import logger
 from webhook.console.rendering import STATIC_FOLDER
@@ -36,6 +36,26 @@ log = logger(__name__)
 MAX_BODY = 64 * 1024
 CATCH_UP_REPLIES = 100
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+class Accepted(Value):
+    """A durable message; `token` is that of the conversation, where one is needed."""
+
+    message_id: MessageId
+    status_url: str
+    events_url: str
+    token: str | None = None
+
+
+class MessageStatus(Value):
+    """What became of a message; without `turn_id` it is not answered yet."""
+
+    message_id: MessageId
+    status: Literal["received", "processing", "replied", "escalated", "failed"]
+    reply: dict[str, Any] | None
+    state: State | None = None
+    turn_id: TurnId | None = None
+    at: Instant | None = None
 
 
 def chat_routes(deps: WebhookDependencies) -> APIRouter:
@@ -51,16 +71,19 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     )
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    @router.post("/messages", status_code=202, summary="Write a message: {id?, text}", openapi_extra=MESSAGE_SCHEMA)
+    @router.post(
+        "/messages",
+        status_code=202,
+        summary="Write a message: {id?, text}",
+        openapi_extra=MESSAGE_SCHEMA,
+        responses={202: {"model": Accepted}},
+    )
     async def write(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
         rate.take(conversation)
         message = read_message(conversation, await read_body(request), at=deps.clock.now())
-        try:
-            token = await sessions.admit(conversation, request)
-        except TransientError as exc:
-            raise _store_unavailable() from exc
+        token = await sessions.admit(conversation, request)
         await make_durable([message], deps)
         base = f"/chat/{conversation}"
         links = {
@@ -74,7 +97,11 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         set_cookie(response, conversation, token, request)
         return response
 
-    @router.get("/messages/{message_id}", summary="What became of a message; ?wait=seconds polls long")
+    @router.get(
+        "/messages/{message_id}",
+        summary="What became of a message; ?wait=seconds polls long",
+        responses={200: {"model": MessageStatus}},
+    )
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
         sessions.require(conversation, request)
@@ -85,7 +112,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
         return _json(found)
 
-    @router.get("/events", summary="Server-Sent Events: state, reply, error; resumes with Last-Event-ID")
+    @router.get(
+        "/events",
+        summary="Server-Sent Events: state, reply, error; resumes with Last-Event-ID",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
     async def events(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
@@ -113,30 +145,23 @@ def _require_name(conversation: str) -> None:
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
 
 
-def _store_unavailable() -> Problem:
-    return Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"})
-
-
 async def _status(
     own: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     conversations = deps.store.conversations
-    try:
-        thread = (await thread_of(own, conversations)).id
-        receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
-        if receipt is None and thread != own:
-            # Answered before its conversation was joined to another.
-            receipt = await conversations.receipt(own, message_id)
-        if receipt is None:
-            for entry in await deps.inbox.pending(thread):
-                if entry.message.id == message_id:
-                    status = "processing" if entry.attempts else "received"
-                    return {"message_id": message_id, "status": status, "reply": None}
-            return None
-        turn = await conversations.turn_of(receipt)
-    except TransientError as exc:
-        raise _store_unavailable() from exc
+    thread = (await thread_of(own, conversations)).id
+    receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
+    if receipt is None and thread != own:
+        # Answered before its conversation was joined to another.
+        receipt = await conversations.receipt(own, message_id)
+    if receipt is None:
+        for entry in await deps.inbox.pending(thread):
+            if entry.message.id == message_id:
+                status = "processing" if entry.attempts else "received"
+                return {"message_id": message_id, "status": status, "reply": None}
+        return None
+    turn = await conversations.turn_of(receipt)
     if turn is None:
         return None
     has_failed = turn.reason == "dead_letter" or turn.state is State.FAILED
@@ -179,7 +204,10 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
                 done, _ = await asyncio.wait([pending], timeout=deps.look_again.total_seconds())
                 if not done:
                     # Events may be lost between processes, or never come: the store has every reply.
-                    for row in await _rows_missed(last, conversation_id, deps):
+                    # This is frequent, and the small head shows whether there can be any.
+                    head = await deps.store.conversations.load(conversation_id)
+                    is_behind = head is not None and head.next_outbox_number > last + 1
+                    for row in await _rows_after(last, conversation_id, deps) if is_behind else ():
                         last = row.number
                         yield _sse(reply_event(row))
                     yield b": still here\n\n"
@@ -200,14 +228,6 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
             pending.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await pending
-
-
-async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    """Return the rows after `number`; for frequent calls, as the small head shows whether there can be any."""
-    head = await deps.store.conversations.load(conversation_id)
-    if head is None or head.next_outbox_number <= number + 1:
-        return []
-    return await _rows_after(number, conversation_id, deps)
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:

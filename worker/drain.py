@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+from structlog.contextvars import bound_contextvars
+
 from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
@@ -25,7 +27,7 @@ from contracts.errors import (
 from contracts.turn import Turn
 from contracts.values import ConversationId
 from observability import attributes as names
-from observability.logs import conversation_logged, logger, message_logged
+from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS, TURNS
 from observability.tracing import drain_span, turn_span
 from worker import outbox
@@ -70,7 +72,7 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
     async with deps.limiter.conversation(conversation_id) as attempt:
         if attempt is None:
             return None
-        with conversation_logged(conversation_id), drain_span(conversation_id):
+        with bound_contextvars(conversation_id=conversation_id), drain_span(conversation_id):
             try:
                 lease = await deps.inbox.claim(conversation_id, ttl=deps.limits.lease, at=deps.clock.now())
             except TransientError as exc:
@@ -314,4 +316,4 @@ def note_errors(*errors: BaseException) -> None:
 
 def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
     """Name the first of the messages in hand in every log line about them."""
-    return message_logged(entries[0].message.id) if entries else nullcontext()
+    return bound_contextvars(correlation_id=entries[0].message.id) if entries else nullcontext()

@@ -862,7 +862,15 @@ async def commit(
         )
         record = exchanges.filed(context.turn.conversation_id, at=deps.clock.now(), kept=deps.prompts_kept)
         written = written.model_copy(update={"records": (*written.records, record)})
-    written = deps.notices.noted(written, forms=forms_to_call(context.conversation, draft.conversation, context))
+    # The forms that the turn completed and whose line calls the webhook then.
+    after, before = draft.conversation, context.conversation.completed_lines
+    lines = [context.institution.line(id) for id in after.completed_lines if id not in before]
+    forms = [
+        {"business_line": line.id, "intent": after.intent, "fields": after.fields}
+        for line in lines
+        if line is not None and "webhook" in line.on_complete
+    ]
+    written = deps.notices.noted(written, forms=forms)
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)
@@ -873,13 +881,3 @@ async def commit(
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)
-
-
-def forms_to_call(before: Conversation, after: Conversation, context: TurnContext) -> list[dict[str, Any]]:
-    """Return the forms that a turn completed and whose line calls the webhook then, as the webhook gets them."""
-    fresh = [context.institution.line(id) for id in after.completed_lines if id not in before.completed_lines]
-    return [
-        {"business_line": line.id, "intent": after.intent, "fields": after.fields}
-        for line in fresh
-        if line is not None and "webhook" in line.on_complete
-    ]

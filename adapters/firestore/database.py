@@ -109,14 +109,6 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
-class Amend:
-    """Update of these fields of an existing document."""
-
-    path: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Delete:
     """Deletion of a document; with `must_exist`, conditional on its existence."""
 
@@ -124,7 +116,7 @@ class Delete:
     must_exist: bool = False
 
 
-Write = Guarded | Put | Amend | Delete
+Write = Guarded | Put | Delete
 Condition = tuple[str, str, Any]
 
 
@@ -415,10 +407,6 @@ def _written(root: str, write: Write) -> Any:
                     for key, values in write.added.items()
                 ],
                 current_document={"update_time": _timestamp(since)} if since else {"exists": False},
-            )
-        case Amend():
-            return _Write(
-                update=_stored(name, write.fields), update_mask=_mask(write.fields), current_document={"exists": True}
             )
 
 

@@ -7,6 +7,7 @@ would need polling for the result of each task.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -45,43 +46,35 @@ class _Job(NamedTuple):
     deadline: timedelta
 
 
+@dataclass(eq=False)
 class CloudTasksQueue:
     """Satisfies the `WakeUps` port. Tasks are created in the background, and repeats of a waiting wake-up merge.
 
     `on_lost` receives the number of lost wake-ups; the sweep finds their conversations. `headers` are read at each
-    wake-up and travel with its task (`traceparent`).
+    wake-up and travel with its task (`traceparent`). `parent` is the queue's full name, `url` the worker's, and the
+    default `audience`; `emulator_host` is `host:port` of a test double, reached without encryption or credentials. Made
+    inside a running event loop.
+
+    Raises:
+        ConfigurationError: there are no credentials of Google Cloud.
     """
 
-    def __init__(
-        self,
-        parent: str,
-        *,
-        url: str,
-        service_account_email: str,
-        on_lost: Callable[[int], None],
-        audience: str | None = None,
-        emulator_host: str | None = None,
-        headers: Callable[[], Mapping[str, str]] = dict,
-        at_once: int = AT_ONCE,
-        capacity: int = CAPACITY,
-    ) -> None:
-        """Take the queue's full name, the worker's URL, and the service account of the tasks; `audience` defaults to
-        the URL.
+    parent: str
+    url: str
+    service_account_email: str
+    on_lost: Callable[[int], None]
+    audience: str | None = None
+    emulator_host: str | None = None
+    headers: Callable[[], Mapping[str, str]] = dict
+    at_once: int = AT_ONCE
+    capacity: int = CAPACITY
 
-        `emulator_host` is `host:port` of a test double, reached without encryption or credentials. Call it inside a
-        running event loop.
-
-        Raises:
-            ConfigurationError: there are no credentials of Google Cloud.
-        """
-        self._parent = parent
-        self._url = url
-        self._oidc = tasks_v2.OidcToken(service_account_email=service_account_email, audience=audience or url)
-        self._on_lost = on_lost
-        self._headers = headers
-        self._capacity = capacity
-        self._client = _client(emulator_host)
-        self._room = asyncio.Semaphore(at_once)
+    def __post_init__(self) -> None:
+        self._oidc = tasks_v2.OidcToken(
+            service_account_email=self.service_account_email, audience=self.audience or self.url
+        )
+        self._client = _client(self.emulator_host)
+        self._room = asyncio.Semaphore(self.at_once)
         self._waiting: set[_Job] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._failing = 0
@@ -96,11 +89,11 @@ class CloudTasksQueue:
     def _hand_over(self, job: "_Job") -> None:
         if job in self._waiting:
             return
-        if self._closed or len(self._sending) >= self._capacity:
+        if self._closed or len(self._sending) >= self.capacity:
             self._lose("closed" if self._closed else "full")
             return
         self._waiting.add(job)
-        sending = asyncio.create_task(self._send(job, dict(self._headers())))
+        sending = asyncio.create_task(self._send(job, dict(self.headers())))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
@@ -128,7 +121,7 @@ class CloudTasksQueue:
             self._waiting.discard(job)
             task = tasks_v2.Task(
                 http_request=tasks_v2.HttpRequest(
-                    url=self._url,
+                    url=self.url,
                     headers={"Content-Type": "application/json"} | headers,
                     body=orjson.dumps({job.field: job.id}),
                     oidc_token=self._oidc,
@@ -136,7 +129,7 @@ class CloudTasksQueue:
                 dispatch_deadline=job.deadline,
             )
             try:
-                request = tasks_v2.CreateTaskRequest(parent=self._parent, task=task)
+                request = tasks_v2.CreateTaskRequest(parent=self.parent, task=task)
                 await self._client.create_task(request, retry=RETRY, timeout=CALL_TIMEOUT_SECONDS)
             except (GoogleAPICallError, RetryError) as exc:
                 cause = exc.cause if isinstance(exc, RetryError) else exc
@@ -148,7 +141,7 @@ class CloudTasksQueue:
 
     def _lose(self, reason: str) -> None:
         """Count the loss, and log the first of a series: an outage of the queue is one event, not one per message."""
-        self._on_lost(1)
+        self.on_lost(1)
         self._failing += 1
         if self._failing == 1:
             log.warning("queue.failing", reason=reason)

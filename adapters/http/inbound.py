@@ -201,14 +201,14 @@ _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _INTEGERS = range(-(2**63), 2**64)
 
 
-def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+def parse_json(body: bytes) -> Any:
     """Parse strict JSON (no NaN, no infinities); lone surrogates become U+FFFD, integers beyond 64 bits floats.
 
     Raises:
-        MalformedMessageError: it is not JSON, or nested deeper than `max_depth`.
+        MalformedMessageError: it is not JSON, or nested deeper than `MAX_DEPTH`.
     """
-    if _is_deeper_than(body, max_depth):
-        raise MalformedMessageError(f"JSON nested deeper than {max_depth}")
+    if _is_deeper_than(body, MAX_DEPTH):
+        raise MalformedMessageError(f"JSON nested deeper than {MAX_DEPTH}")
     with suppress(orjson.JSONDecodeError):
         return orjson.loads(body)
     # The standard library accepts lone surrogates, unlike orjson.

@@ -38,10 +38,10 @@ class CeleryQueue:
     `on_lost` receives the number of conversations without a wake-up; the sweeper finds them.
     """
 
-    def __init__(self, database: RedisDatabase, *, on_lost: Callable[[int], None], gather: timedelta = GATHER) -> None:
+    def __init__(self, database: RedisDatabase, *, on_lost: Callable[[int], None]) -> None:
         self._database = database
         self._on_lost = on_lost
-        self._gather_seconds = gather.total_seconds()
+
         # Each wake-up with its trace. Merged wake-ups continue the first one's trace: its message has waited longest.
         self._conversations: dict[str, str | None] = {}
         self._analyses: dict[str, str | None] = {}
@@ -74,7 +74,7 @@ class CeleryQueue:
             await self._push(FAST, drain_jobs(conversations), len(conversations))
             await self._push(ANALYSIS, [analysis_job(key, trace) for key, trace in analyses.items()], len(analyses))
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._gather_seconds):
+                async with asyncio.timeout(GATHER.total_seconds()):
                     await self._closing.wait()
 
     async def _push(self, queue: str, jobs: Sequence[bytes], count: int) -> None:

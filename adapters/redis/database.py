@@ -255,7 +255,12 @@ class RedisDatabase:
 
     async def _send(self, calls: Sequence[_Call]) -> None:
         """Settle each of the calls, whatever happens to the connection."""
-        watch = _Watch(self._refuse_after, self._note_silence)
+
+        def note_silence() -> None:
+            # Refuses new callers; earlier ones may still get replies, if the server only paused.
+            self._silent = True
+
+        watch = _Watch(self._refuse_after, note_silence)
         failure: Exception = RedisTimeoutError("the process is stopping")
         try:
             async with asyncio.timeout(self._timeout):
@@ -305,10 +310,6 @@ class RedisDatabase:
                 call.settle(reply)
             watch.heard()
         return unknown
-
-    def _note_silence(self) -> None:
-        """Refuse new callers; earlier ones may still get replies, if the server only paused."""
-        self._silent = True
 
     def _probe_when_silent(self, *, is_certain: bool) -> None:
         """Refuse all callers until a probe succeeds, if the server has been silent for a whole time-out."""

@@ -65,7 +65,16 @@ class OpenAiTranscriber:
         files = {"file": (name, file.content, file.mime_type)}
         content = await asked(self._client, self._url, within=self._within, data=form, files=files)
         answer = read(_Transcription, content)
-        segments = [_segment(one, answer.words or ()) for one in answer.segments or [_Segment(text=answer.text)]]
+        segments = []
+        for one in answer.segments or [_Segment(text=answer.text)]:
+            # Its own words, else those of the answer that begin within it, as sure as it is.
+            outside = [each for each in answer.words or () if one.start - SLACK_SECONDS <= each.start < one.end]
+            segment = Segment(one.text, one.avg_logprob, one.no_speech_prob)
+            words = tuple(
+                Word(each.word, segment.confidence if each.probability is None else each.probability)
+                for each in one.words or outside
+            )
+            segments.append(segment._replace(words=words))
         named = LANGUAGES.get((answer.language or "").lower(), answer.language or spoken)
         return heard(segments, seconds=answer.duration, language=named, asked=spoken)
 
@@ -99,14 +108,3 @@ class OpenAiSynthesizer:
 
     async def close(self) -> None:
         await self._client.aclose()
-
-
-def _segment(one: _Segment, words: tuple[_Word, ...]) -> Segment:
-    """Return a segment with its words: its own, else those of the answer that begin within it, as sure as it is."""
-    within = one.words or [word for word in words if one.start - SLACK_SECONDS <= word.start < one.end]
-    segment = Segment(one.text, one.avg_logprob, one.no_speech_prob)
-    return segment._replace(
-        words=tuple(
-            Word(word.word, segment.confidence if word.probability is None else word.probability) for word in within
-        )
-    )

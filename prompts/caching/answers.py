@@ -53,13 +53,11 @@ class CacheLevel(StrEnum):
     SEMANTIC = "semantic"
 
 
-@dataclass(frozen=True)
-class Ttls:
-    """Time to live of an answer on each level."""
-
-    exact: timedelta = timedelta(days=7)
-    template: timedelta = timedelta(days=30)
-    semantic: timedelta = timedelta(days=1)
+TTLS = {
+    CacheLevel.EXACT: timedelta(days=7),
+    CacheLevel.TEMPLATE: timedelta(days=30),
+    CacheLevel.SEMANTIC: timedelta(days=1),
+}
 
 
 class KeptAnswer(Kept):
@@ -105,6 +103,7 @@ class CacheStatistics:
         return hits / (hits + self.misses.total()) if hits else 0.0
 
 
+@dataclass(eq=False)
 class AnswerCache:
     """Lookup and storage of answers on all levels.
 
@@ -112,25 +111,20 @@ class AnswerCache:
     `embedder` there is no semantic level; `similarity` is the least cosine by task, where it is not SIMILARITY.
     """
 
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        now: Callable[[], datetime],
-        chance: Callable[[], float],
-        embedder: Embedder | None = None,
-        sample: float = 0.02,
-        similarity: Mapping[TaskName, float] | None = None,
-        ttls: Ttls | None = None,
-    ) -> None:
-        self._cache = cache
-        self._now = now
-        self._chance = chance
-        self._embedder = embedder
-        self._sample = sample
-        self._similarity = similarity or {}
-        self._ttls = ttls or Ttls()
-        self._indexes = _indexes(embedder)
+    cache: Cache
+    now: Callable[[], datetime]
+    chance: Callable[[], float]
+    embedder: Embedder | None = None
+    sample: float = 0.02
+    similarity: Mapping[TaskName, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._indexes: Indexes | None = None
+        if self.embedder is not None:
+            # numpy comes with the extra of the semantic level, and is loaded only where it is on.
+            from prompts.caching import nearest
+
+            self._indexes = nearest.Indexes(self.embedder.width)
         self._sizes: dict[str, int] = {}
         self._calls: SingleFlight[Any] = SingleFlight()
         self.statistics = CacheStatistics()
@@ -161,13 +155,13 @@ class AnswerCache:
         """
         if not _may_be_kept(question, text):
             return await self._keep_template(question, text)
-        answer = KeptAnswer(text=text, at=self._now())
-        await self._put(CacheLevel.EXACT, question.exact, _packed(answer), self._ttls.exact)
-        if (place := question.semantic) is not None and self._embedder is not None:
-            (vector,) = await self._embedder.embed([place.text])
+        answer = KeptAnswer(text=text, at=self.now())
+        await self._put(CacheLevel.EXACT, question.exact, _packed(answer))
+        if (place := question.semantic) is not None and self.embedder is not None:
+            (vector,) = await self.embedder.embed([place.text])
             signed = answer.model_copy(update={"signature": place.signature})
             spot = Place(place.scope, place.key)
-            await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector), self._ttls.semantic)
+            await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector))
         await self._keep_template(question, text)
         return True
 
@@ -205,19 +199,19 @@ class AnswerCache:
         Raises:
             CacheUnavailableError: the cache did not answer; do it again.
         """
-        scopes = [scope for scope in await self._cache.sizes() if ScopeParts.read(scope).task == TaskName.STATE]
-        return sum([await self._cache.drop(scope, prefix=keys_of(conversation)) for scope in scopes])
+        scopes = [scope for scope in await self.cache.sizes() if ScopeParts.read(scope).task == TaskName.STATE]
+        return sum([await self.cache.drop(scope, prefix=keys_of(conversation)) for scope in scopes])
 
     async def close(self) -> None:
         await self._calls.close()
 
     async def _find_semantic(self, question: Question) -> Hit | None:
         place = question.semantic
-        if place is None or self._embedder is None or self._indexes is None:
+        if place is None or self.embedder is None or self._indexes is None:
             return None
         index = self._indexes.of(place.scope)
-        (vector,), _ = await asyncio.gather(self._embedder.embed([place.text]), self._refresh(index, place.scope))
-        threshold = self._similarity.get(TaskName(question.task), SIMILARITY)
+        (vector,), _ = await asyncio.gather(self.embedder.embed([place.text]), self._refresh(index, place.scope))
+        threshold = self.similarity.get(TaskName(question.task), SIMILARITY)
         near, is_refused = index.nearest(vector, threshold=threshold, signature=place.signature)
         if near is None:
             if is_refused:
@@ -233,9 +227,9 @@ class AnswerCache:
 
     async def _refresh(self, index: "VectorIndex", scope: str) -> None:
         """Index the entries that all processes have added since the last refresh."""
-        for entry in await self._cache.entries(scope, after=index.last_number, limit=INDEXED_AT_ONCE):
+        for entry in await self.cache.entries(scope, after=index.last_number, limit=INDEXED_AT_ONCE):
             answer, vector = _unpacked(entry.value)
-            if answer is not None and self._embedder is not None and len(vector) == 4 * self._embedder.width:
+            if answer is not None and self.embedder is not None and len(vector) == 4 * self.embedder.width:
                 index.add(entry.key, answer.signature, vector, number=entry.number)
 
     async def _keep_template(self, question: Question, text: str) -> bool:
@@ -248,22 +242,22 @@ class AnswerCache:
             return False
         if not says_again(said, place.canonical) or holds_any(said, question.private):
             return False
-        answer = KeptAnswer(text=text, at=self._now())
-        await self._put(CacheLevel.TEMPLATE, place, _packed(answer), self._ttls.template)
+        answer = KeptAnswer(text=text, at=self.now())
+        await self._put(CacheLevel.TEMPLATE, place, _packed(answer))
         return True
 
     async def _get(self, place: Place | None) -> KeptAnswer | None:
-        raw = await self._cache.get(place.scope, place.key) if place is not None else None
+        raw = await self.cache.get(place.scope, place.key) if place is not None else None
         return _unpacked(raw)[0] if raw is not None else None
 
-    async def _put(self, level: CacheLevel, place: Place, value: bytes, ttl: timedelta) -> None:
-        self._sizes[place.scope] = await self._cache.put(place.scope, place.key, value, ttl=ttl)
+    async def _put(self, level: CacheLevel, place: Place, value: bytes) -> None:
+        self._sizes[place.scope] = await self.cache.put(place.scope, place.key, value, ttl=TTLS[level])
         known = sum(size for scope, size in self._sizes.items() if scope.startswith(f"{level.value}|"))
         CACHE_SIZE.labels(level).set(known)
 
     def _hit(self, level: CacheLevel, kept: KeptAnswer, *, similarity: float = 1.0) -> Hit:
-        age = max(timedelta(0), self._now() - kept.at)
-        return Hit(kept.text, level, similarity, age, self._chance() < self._sample)
+        age = max(timedelta(0), self.now() - kept.at)
+        return Hit(kept.text, level, similarity, age, self.chance() < self.sample)
 
 
 def _may_be_kept(question: Question, text: str) -> bool:
@@ -305,12 +299,3 @@ def _unpacked(raw: bytes) -> tuple[KeptAnswer | None, bytes]:
         return KeptAnswer.model_validate_json(json), vector
     except ValidationError:
         return None, b""
-
-
-def _indexes(embedder: Embedder | None) -> "Indexes | None":
-    if embedder is None:
-        return None
-    # numpy comes with the extra of the semantic level, and is loaded only where it is on.
-    from prompts.caching.nearest import Indexes
-
-    return Indexes(embedder.width)

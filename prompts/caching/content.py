@@ -59,14 +59,11 @@ _KEEPS_ACCENT = frozenset({"avó", "avô", "avós", "avôs"})
 
 def folded(text: str) -> str:
     """Return the text in lower case, without accents and invisible characters, in characters of usual width."""
-    return "".join(map(_folded_word, re.split(r"(\W+)", unicodedata.normalize("NFKC", text).casefold())))
-
-
-def _folded_word(word: str) -> str:
-    if word in _KEEPS_ACCENT:
-        return word
-    decomposed = unicodedata.normalize("NFD", word)
-    return "".join(letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Cf", "Me"))
+    spelled = []
+    for word in re.split(r"(\W+)", unicodedata.normalize("NFKC", text).casefold()):
+        letters = word if word in _KEEPS_ACCENT else unicodedata.normalize("NFD", word)
+        spelled += [one for one in letters if unicodedata.category(one) not in ("Mn", "Cf", "Me")]
+    return "".join(spelled)
 
 
 def normalised(text: str) -> str:

@@ -84,15 +84,14 @@ class VectorIndex:
 class Indexes:
     """Indexes by scope, the least recently used dropped."""
 
-    def __init__(self, width: int, *, most_scopes: int = 64, most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, width: int, *, most_scopes: int = 64) -> None:
         self._width = width
         self._most_scopes = most_scopes
-        self._most_rows = most_rows
         self._indexes: OrderedDict[str, VectorIndex] = OrderedDict()
 
     def of(self, scope: str) -> VectorIndex:
         if scope not in self._indexes:
-            self._indexes[scope] = VectorIndex(self._width, most=self._most_rows)
+            self._indexes[scope] = VectorIndex(self._width)
         self._indexes.move_to_end(scope)
         if len(self._indexes) > self._most_scopes:
             self._indexes.popitem(last=False)

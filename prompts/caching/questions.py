@@ -156,8 +156,12 @@ def shown(task: str, view: TurnView) -> TurnView:
     if not (_is_shared(task, view) and _is_impersonal(view)):
         return view
     name = _name_words(view.conversation.person_name)
+
+    def unnamed(text: str) -> str:
+        return _WORDS.sub(lambda found: "" if folded(found[0]) in name else found[0], text) if name else text
+
     window = tuple(
-        one if one.speaker is Speaker.PERSON else one.model_copy(update={"text": _without(one.text, name)})
+        one if one.speaker is Speaker.PERSON else one.model_copy(update={"text": unnamed(one.text)})
         for one in view.conversation.window
     )
     return replace(view, conversation=view.conversation.model_copy(update={"window": window, "person_name": None}))
@@ -302,10 +306,6 @@ def _words(text: str) -> list[str]:
 
 def _name_words(name: str | None) -> frozenset[str]:
     return frozenset(_words(name or ""))
-
-
-def _without(text: str, words: frozenset[str]) -> str:
-    return _WORDS.sub(lambda found: "" if folded(found[0]) in words else found[0], text) if words else text
 
 
 def _digest(*parts: object) -> str:

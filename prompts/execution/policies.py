@@ -31,6 +31,7 @@ WARMING = timedelta(seconds=1)
 MOST_PREFIXES = 1_000
 
 
+@dataclass(eq=False)
 class SharingModel:
     """Policy: `batched` calls without a listener share what they have in common; others pass through.
 
@@ -42,20 +43,13 @@ class SharingModel:
     usage (the request's `schema_name`), a call goes its own way. `monotonic` gives seconds.
     """
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        *,
-        monotonic: Callable[[], float],
-        warming: timedelta = WARMING,
-        warm_for: timedelta = WARM_FOR,
-        capacity: int = CAPACITY,
-    ) -> None:
-        self._model = model
-        self._monotonic = monotonic
-        self._warming = warming
-        self._warm_for = warm_for.total_seconds()
-        self._capacity = capacity
+    model: LanguageModel
+    monotonic: Callable[[], float]
+    warming: timedelta = WARMING
+    warm_for: timedelta = WARM_FOR
+    capacity: int = CAPACITY
+
+    def __post_init__(self) -> None:
         self._calls: SingleFlight[ModelResponse] = SingleFlight()
         self._warmers: dict[Hashable, _CacheWarmer] = {}
         self._warm_until: dict[Hashable, float] = {}
@@ -67,11 +61,11 @@ class SharingModel:
     ) -> Coroutine[Any, Any, ModelResponse]:
         if request.context.batched and on_text is None:
             return self._shared(request)
-        return self._model.complete(request, on_text=on_text)
+        return self.model.complete(request, on_text=on_text)
 
     async def close(self) -> None:
         await self._calls.close()
-        await self._model.close()
+        await self.model.close()
 
     async def _shared(self, request: ModelRequest) -> ModelResponse:
         usage = request.schema_name
@@ -80,7 +74,7 @@ class SharingModel:
         if not self._calls.is_under_way(identity):
             result = await self._calls.run(identity, partial(self._ask_with_a_warm_prefix, request, statistics))
             return result.value
-        if self._waiting[usage] >= self._capacity:
+        if self._waiting[usage] >= self.capacity:
             statistics.note_overflow()
             return await self._ask(request)
         self._waiting[usage] += 1
@@ -94,7 +88,7 @@ class SharingModel:
     async def _ask_with_a_warm_prefix(self, request: ModelRequest, statistics: BatchStatistics) -> ModelResponse:
         """Ask at once when the prefix is warm, or warm it, or wait for the call that does."""
         usage, prefix = request.schema_name, _prefix(request)
-        if prefix is None or self._warm_until.get(prefix, 0.0) > self._monotonic():
+        if prefix is None or self._warm_until.get(prefix, 0.0) > self.monotonic():
             return await self._ask(request)
         warmer = self._warmers.get(prefix)
         if warmer is None:
@@ -106,27 +100,27 @@ class SharingModel:
                 del self._warmers[prefix]
                 warmer.answered.set()
                 statistics.note_batch(warmer.size)
-        if self._waiting[usage] >= self._capacity:
+        if self._waiting[usage] >= self.capacity:
             statistics.note_overflow()
             return await self._ask(request)
         self._waiting[usage] += 1
         warmer.size += 1
-        began = self._monotonic()
+        began = self.monotonic()
         try:
             # Half of its own time at most: the other half is for the call.
-            await warmer.answered_within(min(self._warming, request.timeout / 2))
+            await warmer.answered_within(min(self.warming, request.timeout / 2))
         finally:
             self._waiting[usage] -= 1
-        statistics.note_wait(self._monotonic() - began)
+        statistics.note_wait(self.monotonic() - began)
         return await self._ask(request)
 
     async def _ask(self, request: ModelRequest) -> ModelResponse:
-        response = await self._model.complete(request)
+        response = await self.model.complete(request)
         if (prefix := _prefix(request)) is not None:
             # Cached by now, or the provider has shown that it does not cache it.
             if len(self._warm_until) >= MOST_PREFIXES and prefix not in self._warm_until:
                 self._warm_until.clear()
-            self._warm_until[prefix] = self._monotonic() + self._warm_for
+            self._warm_until[prefix] = self.monotonic() + self.warm_for.total_seconds()
         return response
 
 
@@ -319,22 +313,22 @@ class Breakers:
         return self._breakers[model]
 
 
+@dataclass(eq=False)
 class CircuitModel:
     """Policy: circuit breaker, and the time limit of each call: its own, or what is left until the deadline."""
 
-    def __init__(self, model: LanguageModel, breakers: Breakers) -> None:
-        self._model = model
-        self._breakers = breakers
+    model: LanguageModel
+    breakers: Breakers
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         timeout = min(request.timeout, request.context.remaining)
         if timeout <= timedelta(0):
             raise ModelUnavailableError("the turn's time is used up")
-        with self._breakers.of(request.model).call() as verdict:
+        with self.breakers.of(request.model).call() as verdict:
             try:
                 # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
                 async with asyncio.timeout(timeout.total_seconds()):
-                    return await self._model.complete(request.model_copy(update={"timeout": timeout}), on_text=on_text)
+                    return await self.model.complete(request.model_copy(update={"timeout": timeout}), on_text=on_text)
             except (ModelUnavailableError, ModelRequestRejectedError) as exc:
                 kind = "unavailable" if isinstance(exc, ModelUnavailableError) else "rejected"
                 MODEL_ERRORS.labels(kind=kind).inc()
@@ -346,7 +340,7 @@ class CircuitModel:
                 raise ModelUnavailableError("no answer within its time") from exc
 
     async def close(self) -> None:
-        await self._model.close()
+        await self.model.close()
 
 
 ATTEMPTS = 4
@@ -406,31 +400,31 @@ class RetryingModel:
         return request.model_copy(update={"model": self.fallback_model, "effort": None})
 
 
+@dataclass(eq=False)
 class MeteredModel:
     """Policy: no call without a reservation; each answer is settled at its price, billed and traced.
 
     The budget may choose a smaller model for the call. `provider` is a value of PROVIDERS.
     """
 
-    def __init__(self, model: LanguageModel, meter: Meter, *, provider: str) -> None:
-        self._model = model
-        self._meter = meter
-        self._provider = provider
+    model: LanguageModel
+    meter: Meter
+    provider: str
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         """Raises BudgetSpentError: a ceiling leaves too little for the call."""
         context = request.context
-        with self._meter.hold(request) as hold:
+        with self.meter.hold(request) as hold:
             described = {
                 names.OPERATION: "chat",
-                names.PROVIDER: self._provider,
+                names.PROVIDER: self.provider,
                 names.REQUEST_MODEL: hold.request.model,
                 names.USAGE: context.task,
                 names.TEMPLATE: context.template,
             }
             with span("ai.execute", described, kind=Kind.CLIENT) as called:
                 called.set(names.RESENT, context.attempts - 1 if context.attempts > 1 else None)
-                response = await self._model.complete(hold.request, on_text=on_text)
+                response = await self.model.complete(hold.request, on_text=on_text)
                 call = hold.settle(response)
                 if called.sampled:
                     _describe(called, response, call)
@@ -438,7 +432,7 @@ class MeteredModel:
             return response
 
     async def close(self) -> None:
-        await self._model.close()
+        await self.model.close()
 
 
 def _describe(called: Span, response: ModelResponse, call: CallRecord) -> None:

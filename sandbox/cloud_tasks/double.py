@@ -297,7 +297,11 @@ class CloudTasksDouble:
                 record = task.last = await self._attempt(task)
             task.dispatches += 1
             task.responses += record.status is not None
-            task.schedule_at = record.ended_at + max(_backoff(task.dispatches), record.retry_after)
+            # The wait starts at the minimum, doubles, then grows by the last step.
+            retries = task.dispatches - 1
+            step: timedelta = MIN_BACKOFF * 2 ** min(retries, MAX_DOUBLINGS)
+            backoff = min(MAX_BACKOFF, step * (1 + max(0, retries - MAX_DOUBLINGS)))
+            task.schedule_at = record.ended_at + max(backoff, record.retry_after)
             self.attempts.append(record)
             self.counters.add(f"attempts_{record.outcome}")
             is_done = record.outcome in (Outcome.SUCCEEDED, Outcome.DROPPED)
@@ -446,13 +450,6 @@ def _checked(task: tasks_v2.Task) -> tasks_v2.Task:
         if is_wrong:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
     return task
-
-
-def _backoff(failures: int) -> timedelta:
-    """Return the wait after the n-th failure: it starts at the minimum, doubles, then grows by the last step."""
-    retries = failures - 1
-    step: timedelta = MIN_BACKOFF * 2 ** min(retries, MAX_DOUBLINGS)
-    return min(MAX_BACKOFF, step * (1 + max(0, retries - MAX_DOUBLINGS)))
 
 
 def _retry_after(response: httpx.Response) -> timedelta:

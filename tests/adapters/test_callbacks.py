@@ -24,7 +24,7 @@ from contracts.analysis import AnalysisKind, AnalysisStatus, CallbackState
 from contracts.errors import CallbackRefusedError, ConfigurationError
 from tests.builders import ROOT, START, conversation_id, engine_bed, inbound, open_backend
 from tests.real_services import free_port
-from worker.analyses.processing import LIMITS, analyse, desk_of
+from worker.analyses.processing import CALLBACK_ATTEMPTS, analyse, desk_of
 from worker.drain import drain
 
 SECRET = "segredo-ção"
@@ -221,6 +221,6 @@ async def test_after_five_refusals_it_is_given_up(receiver: Receiver, tmp_path: 
             bed.clock.move(timedelta(hours=1))
         told = await desk_of(bed.engine.analyses).find(asked.id)
     assert told is not None
-    assert (told.callback, told.callback_attempts) == (CallbackState.GIVEN_UP, LIMITS.callback_attempts)
-    assert len(receiver.got) == LIMITS.callback_attempts
+    assert (told.callback, told.callback_attempts) == (CallbackState.GIVEN_UP, CALLBACK_ATTEMPTS)
+    assert len(receiver.got) == CALLBACK_ATTEMPTS
     assert told.result is not None

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from adapters.firestore import database as firestore_database
 from adapters.firestore.database import (
-    Amend,
     Delete,
     Documents,
     FirestoreDatabase,
@@ -63,7 +62,7 @@ async def test_a_write_is_refused_when_somebody_else_wrote_in_between(documents:
     with pytest.raises(WriteRefusedError):
         await created(documents)
     with pytest.raises(WriteRefusedError):
-        await documents.commit(Guarded("things/new", {"n": 1}, None), Amend("things/missing", {"n": 1}))
+        await documents.commit(Guarded("things/new", {"n": 1}, None), Delete("things/missing", must_exist=True))
     assert [await number(documents, f"things/{name}") for name in ("one", "other", "new")] == [2, 2, None]
 
 

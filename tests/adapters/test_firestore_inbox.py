@@ -11,7 +11,7 @@ from google.api_core import exceptions as google
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
 from adapters.firestore import inbox as firestore_inbox
-from adapters.firestore.database import DOCUMENT_BYTES, Amend, Delete, Guarded
+from adapters.firestore.database import DOCUMENT_BYTES, Delete, Guarded
 from adapters.firestore.inbox import SEEN_FOR, FirestoreInbox
 from contracts.delivery import Arrival
 from contracts.errors import InboxUnavailableError, LeaseLostError, PermanentError
@@ -248,7 +248,7 @@ async def as_before(inbox: FirestoreInbox, *, attempts: int) -> None:
     known = {name: value for name, value in box.fields.items() if name != "attempts"}
     await inbox._documents.commit(
         Guarded(box.path, known | {"is_tried": True}, box.update_time),
-        *(Amend(entry.path, {"attempts": attempts}) for entry in entries),
+        *(Guarded(entry.path, {"attempts": attempts}, entry.update_time) for entry in entries),
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
+from adapters.clock import micros
 from adapters.redis.database import RedisDatabase
-from adapters.redis.inbox import SCRIPT, RedisInbox, _parts
+from adapters.redis.inbox import SCRIPT, RedisInbox
 from adapters.redis.store import RedisStore
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
@@ -65,7 +66,8 @@ class Appends:
     async def _pipeline(self, batch: list[InboundMessage]) -> None:
         async with self.client.pipeline(transaction=False) as pipeline:
             for message in batch:
-                pipeline.evalsha(SCRIPT.sha, 0, "append", "777600000", *_parts(message))
+                parts = (message.conversation_id, message.dedup_key, micros(message.received_at))
+                pipeline.evalsha(SCRIPT.sha, 0, "append", "777600000", *parts, message.model_dump_json())
             await pipeline.execute()
 
     async def measure(self, work: Callable[[], Awaitable[None]], count: int) -> float:

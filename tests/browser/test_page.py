@@ -336,7 +336,7 @@ FITS = "document.scrollingElement.scrollWidth <= innerWidth && document.querySel
 
 CLOSED_CONSOLE = """
 const real = window.fetch;
-window.fetch = (url, ...rest) => String(url).startsWith("/console/")
+window.fetch = (url, ...rest) => /^.(console|api)./.test(String(url))
   ? Promise.resolve(new Response("{}", { status: 403 })) : real(url, ...rest);
 """
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+from structlog.contextvars import bound_contextvars
 
-from observability.logs import REDACTED, configure_logs, logger, message_logged
+from observability.logs import REDACTED, configure_logs, logger
 from observability.tracing import span
 from tests.spans import keeping
 
@@ -38,7 +39,7 @@ def test_severity_has_the_words_of_google(level: str) -> None:
 def test_a_library_speaks_through_the_same_pipeline() -> None:
     stream = io.StringIO()
     configure_logs(stream=stream)
-    with keeping() as kept, span("turn"), message_logged("m-1"):
+    with keeping() as kept, span("turn"), bound_contextvars(correlation_id="m-1"):
         logging.getLogger("some.library").error("words")
     (line,) = lines(stream)
     assert (line["severity"], line["correlation_id"]) == ("ERROR", "m-1")

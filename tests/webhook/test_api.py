@@ -61,6 +61,7 @@ async def test_an_agent_answers_a_conversation_and_hands_it_back(http: httpx.Asy
     (waiting,) = (await http.get("/api/v1/conversations?order=waiting")).json()["conversations"]
     assert (waiting["id"], waiting["reason"]) == (C1, "operator")
     assert (await http.post(f"{AT}/close")).json()["state"] == "COMPLETED"
+    assert "reopen it first" in assert_problem(await http.post(f"{AT}/escalate"), 409)["detail"]
     assert (await http.post(f"{AT}/reopen")).json()["episode"] == 2
 
 

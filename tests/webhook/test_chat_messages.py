@@ -13,6 +13,7 @@ from adapters.channels.web.inbound import MAX_TEXT
 from adapters.http.access import RateLimit
 from adapters.http.inbound import Problem
 from tests.builders import conversation_id
+from webhook.chat import Accepted
 
 
 async def test_the_answer_says_where_to_ask(durable_bed: WebhookBed) -> None:
@@ -24,6 +25,7 @@ async def test_the_answer_says_where_to_ask(durable_bed: WebhookBed) -> None:
         "status_url": "/chat/ana-1/messages/m-1",
         "events_url": "/chat/ana-1/events",
     }
+    assert Accepted.model_validate(response.json())
     (message,) = durable_bed.kept
     assert (message.text, message.person_name, message.platform_id) == ("Olá", "Ana", "m-1")
     assert durable_bed.queue.woken == [conversation_id("ana-1")]

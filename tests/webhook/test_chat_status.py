@@ -10,6 +10,7 @@ from webhook_bed import WebhookBed, assert_problem
 from adapters import waiting
 from contracts.conversation import State
 from tests.builders import START, conversation_id
+from webhook.chat import MessageStatus
 
 NAME = conversation_id("c-1")
 
@@ -46,6 +47,7 @@ async def test_it_is_settled_with_its_reply(durable_bed: WebhookBed, state: Stat
         "reply": {"type": "TEXT", "text": "Pois não"},
         "at": START.isoformat(),
     }
+    assert MessageStatus.model_validate_json((await durable_bed.ask("m-1")).content)
 
 
 async def test_messages_answered_together_have_the_same_reply(durable_bed: WebhookBed) -> None:

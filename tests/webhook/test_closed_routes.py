@@ -203,8 +203,7 @@ async def test_a_bad_parameter_is_a_problem_like_any_other(bed: WebhookBed, quer
 async def test_the_console_shows_what_was_said(durable_bed: WebhookBed) -> None:
     await durable_bed.write("Olá", id="m-1")
     await durable_bed.reply("Pois não")
-    detail = (await durable_bed.http.get("/console/conversations/web:c-1")).json()
-    assert detail["turns"][0]["reply"]["text"] == "Pois não"
+    assert "Pois não" in (await durable_bed.http.get("/console/conversations/web:c-1")).text
     assert_problem(await durable_bed.http.get("/console/conversations/web:other"), 404)
     await durable_bed.store.institutions.publish(pyloto(), at=durable_bed.clock.at)
     about = (await durable_bed.http.get("/console/about")).json()

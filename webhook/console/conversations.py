@@ -1,7 +1,4 @@
-"""Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions.
-
-Programs that do not accept HTML get the list and the conversation as JSON.
-"""
+"""Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions."""
 
 import asyncio
 import itertools
@@ -12,9 +9,8 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-import orjson
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader, Problem
@@ -38,7 +34,6 @@ from contracts.notices import handoff_brief
 from contracts.ports import SystemBlock
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, TurnId
-from contracts.views import turn_view
 from webhook.console.rendering import NOT_STORED, First, Last, OrNone, fragment, html, wants_page
 from webhook.settings import WebhookDependencies
 
@@ -95,7 +90,8 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         except BadCursorError as exc:
             raise Problem(422, "Bad cursor", "Begin at the first page again.") from exc
         if not wants_page(request):
-            return _json({"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in page.items]})
+            found = {"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in page.items]}
+            return JSONResponse(found, headers=NOT_STORED)
         given = {"text": text, "state": state, "channel": channel, "from": first, "to": last}
         return html(
             "conversations.html",
@@ -110,10 +106,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: str, request: Request) -> Response:
-        head = await deps.conversation(conversation_id)
-        if wants_page(request):
-            return await _page(head, request, deps)
-        return _json(await _view(head, deps))
+        return await _page(await deps.conversation(conversation_id), request, deps)
 
     @router.get(
         "/conversations/{conversation_id}/prompts", dependencies=[Depends(deps.access.require(Role.ADMINISTER))]
@@ -128,7 +121,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
             )
         kept = TurnExchanges.model_validate(found.body)
         if not wants_page(request):
-            return _json(kept.model_dump(mode="json"))
+            return Response(kept.model_dump_json(), media_type="application/json", headers=NOT_STORED)
         institution = await deps.store.institutions.get(kept.institution_version)
         shown = [(one, _system_of(one, institution, deps)) for one in kept.exchanges]
         return html("prompts.html", request, deps, here="conversations", head=head, address=_address(head), shown=shown)
@@ -165,10 +158,6 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     return router
 
 
-def _json(content: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json", headers=NOT_STORED)
-
-
 @dataclass(frozen=True)
 class Names:
     """What the institution calls its lines, intents and fields; the id of one that it does not know any more."""
@@ -193,30 +182,6 @@ async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
     page = await deps.store.conversations.find(ConversationQuery(owner=owner, order=order), limit=WAITING_ROWS)
     names = Names(await deps.store.institutions.current())
     return {"page": page, "owner": owner, "late_after": LATE_AFTER, "names": names}
-
-
-async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    """Return the conversation as the playground shows it."""
-    turns = await deps.store.conversations.turns(head.id, limit=MAX_TURNS)
-    rows = await deps.store.outbox.rows(head.id)
-    return {
-        "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
-        "turns": [
-            turn_view(turn)
-            | {
-                "id": turn.id,
-                "at": turn.at.isoformat(),
-                "waiting_for": turn.waiting_for.value,
-                "attempts": turn.attempts,
-                "tasks": [task.model_dump(mode="json") for task in turn.tasks],
-            }
-            for turn in turns
-        ],
-        "outbox": [
-            {"id": row.id, "turn_id": row.turn_id, "state": row.state.value, "error_code": row.error_code}
-            for row in rows[-MAX_TURNS:]
-        ],
-    }
 
 
 def _system_of(one: Exchange, institution: Institution | None, deps: WebhookDependencies) -> str | None:

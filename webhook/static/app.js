@@ -432,7 +432,7 @@ async function readTurns(here) {
   const asked = (here.asked += 1);
   let answer, detail;
   try {
-    answer = await fetch(`/console/conversations/web:${here.name}`);
+    answer = await fetch(`/api/v1/conversations/web:${here.name}`);
     detail = answer.ok ? await answer.json() : null;
   } catch {
     here.failure = "unavailable";

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from contracts.analysis import COLLECTION, Analysis, AnalysisKind, AnalysisStatus, CallbackState, Filed
 from contracts.backoff import Backoff
 from contracts.conversation import Speaker, State
@@ -21,7 +23,7 @@ from contracts.links import unlinked
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
 from fsm.machine import migrate
-from observability.logs import conversation_logged, logger
+from observability.logs import logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from observability.tracing import analysis_span
 from prompts.tasks.analyses import BUDGET
@@ -71,7 +73,7 @@ async def analyse(key: str, deps: AnalysisDependencies) -> None:
         if record is None:
             return
         filed = Filed.of(record)
-        with conversation_logged(filed.analysis.context.conversation_id):
+        with bound_contextvars(conversation_id=filed.analysis.context.conversation_id):
             await _Work(deps).on(filed)
     except WorkerError as exc:
         family = family_of(exc)

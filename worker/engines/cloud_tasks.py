@@ -108,9 +108,8 @@ class _Endpoint:
             field, name = _named(await self._read_body(request))
         except MalformedMessageError as exc:
             # A task never changes, so refusing it would bring it back without end.
-            self._deps.count(WakeUpOutcome.MALFORMED)
             log.error("wake_up.malformed", reason=str(exc))
-            return _outcome(WakeUpOutcome.MALFORMED)
+            return self._ended(WakeUpOutcome.MALFORMED)
         work: Callable[[], Awaitable[None]] = partial(self._deps.drain, ConversationId(name))
         time_limit = self._deps.time_limit
         if field == ANALYSIS:
@@ -141,12 +140,10 @@ class _Endpoint:
                 raise
             # Cancelled, a drain gives its lease back at once; the inbox keeps the rest and the sweep goes on with it.
             log.warning("wake_up.cut", duration_ms=time_limit / timedelta(milliseconds=1))
-            self._deps.count(WakeUpOutcome.CUT)
-            return _outcome(WakeUpOutcome.CUT)
+            return self._ended(WakeUpOutcome.CUT)
         except TransientError as exc:
             return self._unavailable(exc)
-        self._deps.count(WakeUpOutcome.DONE)
-        return _outcome(WakeUpOutcome.DONE)
+        return self._ended(WakeUpOutcome.DONE)
 
     async def _refusal(self, request: Request) -> Response | None:
         """The answer to a caller that is not the queue's service account, or None when it is."""
@@ -158,9 +155,8 @@ class _Endpoint:
         except UnauthenticatedError as exc:
             self._deps.count(WakeUpOutcome.UNAUTHENTICATED)
             log.warning("wake_up.unauthenticated", reason=str(exc))
-            challenge = {"WWW-Authenticate": "Bearer"}
             detail = "Send a token of the queue's service account."
-            return Problem(401, "Token needed", detail, headers=challenge).response()
+            return Problem(401, "Token needed", detail, headers={"WWW-Authenticate": "Bearer"}).response()
         except ForbiddenCallerError as exc:
             self._deps.count(WakeUpOutcome.FORBIDDEN)
             log.warning("wake_up.forbidden", reason=str(exc))
@@ -168,6 +164,10 @@ class _Endpoint:
         except TransientError as exc:
             return self._unavailable(exc)
         return None
+
+    def _ended(self, outcome: WakeUpOutcome) -> Response:
+        self._deps.count(outcome)
+        return Response(orjson.dumps({"outcome": outcome}), media_type="application/json")
 
     def _unavailable(self, error: TransientError) -> Response:
         self._deps.count(WakeUpOutcome.UNAVAILABLE)
@@ -192,7 +192,3 @@ def _named(body: bytes) -> tuple[str, str]:
         if isinstance(name, str) and 0 < len(name) <= MAX_ID_LENGTH:
             return field, name
     raise MalformedMessageError("no conversation_id")
-
-
-def _outcome(outcome: WakeUpOutcome) -> Response:
-    return Response(orjson.dumps({"outcome": outcome}), media_type="application/json")

@@ -150,10 +150,15 @@ class ConversationOperators:
         raise ConversationConflictError(conversation_id)
 
     async def escalate(self, conversation_id: ConversationId, *, agent: str, reason: str) -> Conversation:
-        """Call an agent, without a word to the person; nothing when one is called already. Raises as `take` does."""
+        """Call an agent, without a word to the person; nothing when one is called already.
+
+        Raises as `take` does, and for an agent when the conversation has ended.
+        """
 
         async def move(conversation: Conversation) -> Change | None:
             transitions = to_a_person(conversation, reason, self.machine, self.clock.now(), agent=agent)
+            if agent and conversation.is_final:
+                raise IllegalTransitionError(f"{conversation.id} is {conversation.state}: reopen it first")
             return Change(transitions) if transitions.records else None
 
         return await self._change(conversation_id, move, reason=reason, agent=agent)

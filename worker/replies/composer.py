@@ -22,6 +22,8 @@ from contracts.ports import ChannelLimits, Markup
 from contracts.values import BLACK_FLAG, EMOJI_TAGS, JOINERS, length, start_of_sign
 
 MAX_PARTS = 4
+# Spaces of any width, no-break ones included, and tabs: Unicode's category Zs.
+_SPACE = re.compile(r"[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
@@ -86,18 +88,13 @@ def _tidy(text: str) -> str:
 
     What joins characters into one sign stays: emoji, and letters of scripts that need it.
     """
-    text = re.sub(r"\r\n?|[\u2028\u2029\x85\v\f]", "\n", text)
-    shown = "".join(
-        " " if _is_space(character) else character
-        for index, character in enumerate(text)
-        if character.isprintable() or _is_space(character) or character == "\n" or _joins(text, index)
-    )
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in shown.split("\n"))).strip()
+    lines = _SPACE.sub(" ", re.sub(r"\r\n?|[\u2028\u2029\x85\v\f]", "\n", text)).split("\n")
+    shown = "\n".join((line if line.isprintable() else _shown(line)).rstrip() for line in lines)
+    return re.sub(r"\n{3,}", "\n\n", shown).strip()
 
 
-def _is_space(character: str) -> bool:
-    """Spaces of any width, no-break ones included, and tabs."""
-    return character == "\t" or unicodedata.category(character) == "Zs"
+def _shown(line: str) -> str:
+    return "".join(one for index, one in enumerate(line) if one.isprintable() or _joins(line, index))
 
 
 def _joins(text: str, index: int) -> bool:

@@ -4,7 +4,6 @@ What another app or a person of the team answers comes as an echo, or under `sta
 conversation: it is recorded, and never answered. Our own echoes carry the reference of their row, and settle it.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -158,19 +157,15 @@ def _message_content(message: dict[str, Any]) -> Content:
     if text and all(one.get("type") == "fallback" for one in files):
         # A link that the person wrote, with what its page says.
         return Content(InboundKind.TEXT, text)
-    content = Content.of_files(text, _attachments(files, required(message, "mid")))
+    # Each file is numbered as the message has it when it is asked for again.
+    mid, numbers, contents = required(message, "mid"), count(), list[Content]()
+    for one in map(_attachment, files):
+        if one.media is not None and one.kind is not InboundKind.STICKER:
+            named = one.media.model_copy(update={"message": mid, "position": next(numbers)})
+            one = replace(one, media=named)
+        contents.append(one)
+    content = Content.of_files(text, contents)
     return replace(content, kind=InboundKind.TEXT) if text and content.kind is InboundKind.UNSUPPORTED else content
-
-
-def _attachments(files: Sequence[dict[str, Any]], mid: str) -> list[Content]:
-    """Read the files of a message; each is numbered as the message has it when it is asked for again."""
-    numbers, contents = count(), []
-    for content in map(_attachment, files):
-        if content.media is not None and content.kind is not InboundKind.STICKER:
-            named = content.media.model_copy(update={"message": mid, "position": next(numbers)})
-            content = replace(content, media=named)
-        contents.append(content)
-    return contents
 
 
 def _attachment(attachment: dict[str, Any]) -> Content:

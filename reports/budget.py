@@ -41,7 +41,15 @@ class BudgetSync:
         try:
             day = self._spending.day()
             await self._say(day)
-            self._spending.exchange(day, await self._remote(day))
+            spent, held, busy, at = ZERO, ZERO, 0, self._clock.now()
+            prefix = f"{day.isoformat()}/process/"
+            async for record in all_records(self._store, COLLECTION, at=at, prefix=prefix):
+                if record.key != f"{prefix}{self._writer}":
+                    spent += Decimal(record.body["spent"])
+                    if record.updated_at > at - BUSY_WITHIN:
+                        busy += 1
+                        held += Decimal(record.body["held"])
+            self._spending.exchange(day, RemoteSpend(spent, held, busy))
             BUDGET_SHARE.set(float(self._spending.share))
             await self._notice(day)
         except TransientError as exc:
@@ -67,19 +75,6 @@ class BudgetSync:
         if self._said is None:
             # An earlier write arrived and its answer was lost.
             self._said = await self._store.get(COLLECTION, key, at=at)
-
-    async def _remote(self, day: date) -> RemoteSpend:
-        at = self._clock.now()
-        spent = held = ZERO
-        busy = 0
-        prefix = f"{day.isoformat()}/process/"
-        async for record in all_records(self._store, COLLECTION, at=at, prefix=prefix):
-            if record.key != f"{prefix}{self._writer}":
-                spent += Decimal(record.body["spent"])
-                if record.updated_at > at - BUSY_WITHIN:
-                    busy += 1
-                    held += Decimal(record.body["held"])
-        return RemoteSpend(spent, held, busy)
 
     async def _notice(self, day: date) -> None:
         """Notify of new shares; of all processes only the one that writes the notice does."""

@@ -135,6 +135,16 @@ async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: 
     """Return the digest of the period that ends with the day `last`."""
     span = Span(last - period.length + timedelta(days=1), last, zone)
     by_day = await _by_day(store, Span(span.first - HISTORY, span.last, zone), at=at)
+    anomalies = []
+    for day in days_of(span):
+        # Days without a turn, as before the first one, belong to no band.
+        history = [by_day[past] for past in by_day if day - HISTORY <= past < day and by_day[past].turns]
+        for watched in WATCHED:
+            value = watched.of(by_day[day]) if by_day[day].turns else None
+            band = Band.of([past for one in history if (past := watched.of(one)) is not None])
+            if value is not None and band is not None and not band.low <= value <= band.high:
+                is_worse = (value > band.high) == watched.worse_above
+                anomalies.append(Anomaly(day, watched.name, round(value, 6), band, is_worse))
     return Digest(
         period,
         span,
@@ -142,7 +152,7 @@ async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: 
         cost_before=await cost_report(store, preceding(span), By.MODEL, at=at),
         performance=await performance_report(store.records, span, at=at),
         by_day=by_day,
-        anomalies=tuple(_anomalies(by_day, span)),
+        anomalies=tuple(anomalies),
     )
 
 
@@ -164,17 +174,3 @@ async def _by_day(store: Store, span: Span, *, at: datetime) -> dict[date, Day]:
         )
         for day, page in pages.items()
     }
-
-
-def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:
-    """Return the anomalies; days without a turn, as before the first one, belong to no band."""
-    found = []
-    for day in days_of(span):
-        history = [by_day[past] for past in by_day if day - HISTORY <= past < day and by_day[past].turns]
-        for watched in WATCHED:
-            value = watched.of(by_day[day]) if by_day[day].turns else None
-            band = Band.of([past for one in history if (past := watched.of(one)) is not None])
-            if value is not None and band is not None and not band.low <= value <= band.high:
-                is_worse = (value > band.high) == watched.worse_above
-                found.append(Anomaly(day, watched.name, round(value, 6), band, is_worse))
-    return found

@@ -180,7 +180,7 @@ def compare(
         if fewest > 0:
             is_small = statistics.has_small_cell(before, after)
             test = (exactness.small_cells if is_small else statistics.two_proportions)(before, after)
-            interval, error = statistics.newcombe(before, after), _cautious_error(before, after)
+            interval, error = statistics.newcombe(before, after), statistics.cautious_error(before, after)
     elif fewest >= 2:
         found = statistics.welch(one, two)
         effect, test = statistics.hedges_g(one, two), exactness.welch_test(found)
@@ -210,16 +210,3 @@ def compare(
 
 
 EVERYTHING = Interval(-math.inf, math.inf)
-
-
-def _cautious_error(control: Count, treatment: Count) -> float:
-    """Return a standard error of a difference of proportions that is never 0, even without a single hit.
-
-    Source: Agresti & Caffo, Simple and effective confidence intervals for proportions and differences of proportions
-    result from adding two successes and two failures, American Statistician 54 (2000).
-    """
-    squared = 0.0
-    for one in (control, treatment):
-        rate = (one.hits + 1) / (one.people + 2)
-        squared += rate * (1 - rate) / (one.people + 2)
-    return math.sqrt(squared)

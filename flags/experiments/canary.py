@@ -67,13 +67,13 @@ def step_back(flag: Flag, observations: Observations) -> StepBack | None:
     return None
 
 
+@dataclass(frozen=True)
 class CanaryWatch:
     """Monitor of all canaries with a share above 0; a harmful one gets share 0, as an ordinary change of the flag."""
 
-    def __init__(self, store: Records, flags: FlagStore, clock: Clock) -> None:
-        self._store = store
-        self._flags = flags
-        self._clock = clock
+    store: Records
+    flags: FlagStore
+    clock: Clock
 
     async def look(self) -> list[str]:
         """Return the keys of the canaries that stepped back.
@@ -82,13 +82,13 @@ class CanaryWatch:
             StoreUnavailableError: some were not checked; the next look checks them.
         """
         stepped_back = []
-        for compiled in (await self._flags.load()).values():
+        for compiled in (await self.flags.load()).values():
             flag, revision = compiled.flag, compiled.revision
             if flag.status is not Status.CANARY or not any(map(flag.share_of, flag.segments or (None,))):
                 continue
             # Only this revision: an earlier one compared another share of other persons.
             subject, names = canary_subject(flag.key, revision), [variant.name for variant in flag.answers]
-            decision = step_back(flag, await observed(self._store, subject, names, at=self._clock.now()))
+            decision = step_back(flag, await observed(self.store, subject, names, at=self.clock.now()))
             if decision is None:
                 continue
             segments = tuple(
@@ -97,7 +97,7 @@ class CanaryWatch:
             )
             back = flag.model_copy(update={"percentage": 0.0, "segments": segments})
             try:
-                await self._flags.put(back, author=AUTHOR, reason=decision.reason[:500], expected=revision)
+                await self.flags.put(back, author=AUTHOR, reason=decision.reason[:500], expected=revision)
             except ChangeRefusedError:
                 # The flag changed just now, perhaps by another worker that came to the same decision.
                 continue

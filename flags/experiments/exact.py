@@ -4,6 +4,7 @@ SciPy is the extra `stats`; its import takes over a second, so no process that a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
@@ -52,27 +53,26 @@ class Approximate:
 RESAMPLES = 2_000
 
 
+@dataclass
 class Exact:
     """SciPy's distributions."""
 
+    stats: ModuleType
     lacks: tuple[str, ...] = ()
-
-    def __init__(self, stats: ModuleType) -> None:
-        self._stats = stats
 
     def welch_test(self, found: Welch) -> Test:
         if not found.error:
             return Test(0.0, 1.0, "Welch's t-test")
-        return Test(found.t, float(2 * self._stats.t.sf(abs(found.t), found.freedom)), "Welch's t-test")
+        return Test(found.t, float(2 * self.stats.t.sf(abs(found.t), found.freedom)), "Welch's t-test")
 
     def mean_interval(self, found: Welch, level: float = 0.95) -> Interval:
-        half = float(self._stats.t.ppf(0.5 + level / 2, found.freedom)) * found.error
+        half = float(self.stats.t.ppf(0.5 + level / 2, found.freedom)) * found.error
         return Interval(found.difference - half, found.difference + half)
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
         """Source: Fisher, The logic of inductive inference, JRSS 98 (1935)."""
         table = [[one.hits, one.people - one.hits] for one in (treatment, control)]
-        found = self._stats.fisher_exact(table)
+        found = self.stats.fisher_exact(table)
         return Test(float(found.statistic), float(found.pvalue), "Fisher's exact test")
 
     def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
@@ -80,7 +80,7 @@ class Exact:
 
         Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
         """
-        found = self._stats.bootstrap(
+        found = self.stats.bootstrap(
             (treatment, control),
             lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
             confidence_level=level,

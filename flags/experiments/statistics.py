@@ -113,6 +113,19 @@ def newcombe(control: Count, treatment: Count, level: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
+def cautious_error(control: Count, treatment: Count) -> float:
+    """Return a standard error of a difference of proportions that is never 0, even without a single hit.
+
+    Source: Agresti & Caffo, Simple and effective confidence intervals for proportions and differences of proportions
+    result from adding two successes and two failures, American Statistician 54 (2000).
+    """
+    squared = 0.0
+    for one in (control, treatment):
+        rate = (one.hits + 1) / (one.people + 2)
+        squared += rate * (1 - rate) / (one.people + 2)
+    return math.sqrt(squared)
+
+
 def cohen_h(control: Count, treatment: Count) -> float:
     """Effect size of two proportions: 0.2 is small, 0.5 medium, 0.8 large.
 

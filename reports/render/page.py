@@ -176,27 +176,23 @@ def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile
     def compared(name: str, shown: Callable[[Any], str], bad_above: float = math.inf) -> Tile:
         return Tile(say(name), shown(now[name]), say("before", shown(then[name])), is_bad=(now[name] or 0) > bad_above)
 
+    objective = Tile(say("availability"), "–")
+    if reached := availability(total):
+        # With what is left of the error budget of this time.
+        share, left = reached
+        value = f"{wording.number(share * 100, 3)}\u00a0%"
+        objective = Tile(say("availability"), value, say("budget_left", wording.percent(left)), is_bad=left < 0)
     score = Tile(say("nps"), wording.number(now["nps"]), say("scores", sum(now["ratings"].values())))
     return [
         compared("turns", wording.number),
         compared("reply_p95", wording.time, SLOW_FROM_MS),
         compared("failure_rate", wording.percent, FAILURES_ARE_BAD_FROM),
-        _objective(total, wording),
+        objective,
         compared("quality", lambda score: wording.number(score, 2)),
         compared("escalated", wording.number),
         Tile(say("answered"), *_answers(total, wording)),
         *([score] if now["ratings"] else []),
     ]
-
-
-def _objective(total: Page, wording: Wording) -> Tile:
-    """Return the availability with what is left of the error budget of this time."""
-    reached = availability(total)
-    if reached is None:
-        return Tile(wording.say("availability"), "–")
-    share, left = reached
-    value = f"{wording.number(share * 100, 3)}\u00a0%"
-    return Tile(wording.say("availability"), value, wording.say("budget_left", wording.percent(left)), is_bad=left < 0)
 
 
 def _performance_tables(total: Page, wording: Wording) -> list[Table]:

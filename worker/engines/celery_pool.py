@@ -106,7 +106,6 @@ class EventLoopPool(BasePool):
     signal_safe = False
 
     def on_start(self) -> None:
-        self._running = 0
         self._ended: deque[Settle] = deque()
         self._bell, self._bell_rope = socket.socketpair()
         for end in (self._bell, self._bell_rope):
@@ -131,7 +130,6 @@ class EventLoopPool(BasePool):
         name, _id, request, data, content_type, encoding = args
         if accept_callback is not None:
             accept_callback(os.getpid(), time.monotonic())
-        self._running += 1
         job = _Job(name, request, (data, content_type, encoding), soft_timeout or timeout)
         self.app.engine.run_soon(partial(self._work, job), partial(self._end, job, callback, time.monotonic()))
 
@@ -166,7 +164,7 @@ class EventLoopPool(BasePool):
         if error is not None and is_transient and job.retries < (self.app.tasks[job.name].max_retries or 0):
             self._ended.append(partial(self._retry, job, error))
             failed, value = False, None
-        self._ended.append(partial(self._settle, callback, (failed, value, time.monotonic() - started)))
+        self._ended.append(partial(callback, (failed, value, time.monotonic() - started)))
         with suppress(BlockingIOError):
             # A full socket has rung already.
             self._bell_rope.send(b"\0")
@@ -192,13 +190,6 @@ class EventLoopPool(BasePool):
             self._bell.recv(65_536)
         while self._ended:
             self._ended.popleft()()
-
-    def _settle(self, callback: Callable[..., Any], outcome: tuple[bool, Any, float]) -> None:
-        self._running -= 1
-        callback(outcome)
-
-    def _get_info(self) -> dict[str, Any]:
-        return {**super()._get_info(), "running": self._running}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from contracts.delivery import OutboxRow
 from contracts.errors import TransientError
@@ -25,12 +26,12 @@ def to_be_spoken(message: OutboundMessage) -> OutboundMessage:
     return message.model_copy(update={"spoken": True}) if is_plain and not _WRITTEN.search(message.text) else message
 
 
+@dataclass(frozen=True)
 class SpokenReplies:
     """Recordings of replies at the platform; `language` is that of the institution."""
 
-    def __init__(self, synthesizer: SpeechSynthesizer, language: Callable[[], str]) -> None:
-        self._synthesizer = synthesizer
-        self._language = language
+    synthesizer: SpeechSynthesizer
+    language: Callable[[], str]
 
     async def of(self, row: OutboxRow, channel: Channel) -> OutboundMessage | None:
         """Return the recording of a row to be spoken; None: it leaves as text."""
@@ -40,7 +41,7 @@ class SpokenReplies:
         if not message.spoken or row.is_in_words or row.attempts or not isinstance(channel, MediaUpload):
             return None
         try:
-            file = await self._synthesizer.speak(_MARKUP.sub("", message.text), language=self._language())
+            file = await self.synthesizer.speak(_MARKUP.sub("", message.text), language=self.language())
             uploaded = await channel.upload(file, account=row.address.account)
         except TransientError as exc:
             SPOKEN.labels("failed").inc()

@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 from starlette.types import Message
 
-from adapters.dead_letters import retry_dead_letter
 from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
@@ -244,11 +243,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.post("/dead-letters/{letter_id}/retry", summary="Put it back", dependencies=[operate])
     async def retry(letter_id: str) -> Retried:
-        conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
-        if conversation_id is None:
-            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
-        await deps.queue.wake(conversation_id)
-        return Retried(conversation=conversation_id)
+        return Retried(conversation=await deps.retry(letter_id))
 
     @router.get("/status", summary="The first five numbers", dependencies=[read])
     async def status() -> Status:

@@ -83,10 +83,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         _require_name(conversation)
         rate.take(conversation)
         message = read_message(conversation, await read_body(request), at=deps.clock.now())
-        try:
-            token = await sessions.admit(conversation, request)
-        except TransientError as exc:
-            raise _store_unavailable() from exc
+        token = await sessions.admit(conversation, request)
         await make_durable([message], deps)
         base = f"/chat/{conversation}"
         links = {
@@ -148,30 +145,23 @@ def _require_name(conversation: str) -> None:
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
 
 
-def _store_unavailable() -> Problem:
-    return Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"})
-
-
 async def _status(
     own: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     conversations = deps.store.conversations
-    try:
-        thread = (await thread_of(own, conversations)).id
-        receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
-        if receipt is None and thread != own:
-            # Answered before its conversation was joined to another.
-            receipt = await conversations.receipt(own, message_id)
-        if receipt is None:
-            for entry in await deps.inbox.pending(thread):
-                if entry.message.id == message_id:
-                    status = "processing" if entry.attempts else "received"
-                    return {"message_id": message_id, "status": status, "reply": None}
-            return None
-        turn = await conversations.turn_of(receipt)
-    except TransientError as exc:
-        raise _store_unavailable() from exc
+    thread = (await thread_of(own, conversations)).id
+    receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
+    if receipt is None and thread != own:
+        # Answered before its conversation was joined to another.
+        receipt = await conversations.receipt(own, message_id)
+    if receipt is None:
+        for entry in await deps.inbox.pending(thread):
+            if entry.message.id == message_id:
+                status = "processing" if entry.attempts else "received"
+                return {"message_id": message_id, "status": status, "reply": None}
+        return None
+    turn = await conversations.turn_of(receipt)
     if turn is None:
         return None
     has_failed = turn.reason == "dead_letter" or turn.state is State.FAILED

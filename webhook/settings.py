@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 
+from adapters.dead_letters import retry_dead_letter
 from adapters.http.access import Access
 from adapters.http.inbound import Problem
 from contracts.conversation import Conversation
@@ -68,3 +69,11 @@ class WebhookDependencies:
         if head.turns == 0:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
         return head
+
+    async def retry(self, letter_id: str) -> ConversationId:
+        """Put a dead letter back and wake its conversation. Raises Problem: 404, there is none to retry."""
+        conversation_id = await retry_dead_letter(letter_id, self.inbox, self.store.dead_letters, at=self.clock.now())
+        if conversation_id is None:
+            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
+        await self.queue.wake(conversation_id)
+        return conversation_id

@@ -8,7 +8,6 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from adapters.dead_letters import retry_dead_letter
 from adapters.http.inbound import Problem
 from contracts.access import Role
 from observability.exposition import BATCH_FIGURES, batches_of
@@ -66,10 +65,7 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.post("/dead-letters/{letter_id}/retry", include_in_schema=False, dependencies=[may_retry])
     async def retry(letter_id: str) -> Response:
-        conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
-        if conversation_id is None:
-            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
-        await deps.queue.wake(conversation_id)
+        conversation_id = await deps.retry(letter_id)
         return RedirectResponse(f"/console/dead-letters?retried={quote(conversation_id, safe='')}", 303)
 
     @router.get("/preferences", include_in_schema=False)

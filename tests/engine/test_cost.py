@@ -12,6 +12,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from adapters.channels.web import LIMITS
 from contracts.analysis import AnalysisKind
 from contracts.conversation import State, TokenCount, TurnRecord
 from contracts.delivery import Record
@@ -33,6 +34,7 @@ from tests.builders import (
     START,
     CrashError,
     EngineBed,
+    RecordingChannel,
     SteppingClock,
     agreeable,
     conversation_id,
@@ -256,7 +258,8 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
 
 
 async def test_each_template_is_in_the_report_with_the_price_of_its_category(beds: Any) -> None:
-    bed = beds(template_prices={"utility": Decimal("0.008")})
+    channel = RecordingChannel(limits=LIMITS.model_copy(update={"types": LIMITS.types | {MessageType.TEMPLATE}}))
+    bed = beds(template_prices={"utility": Decimal("0.008")}, channel=channel)
     await say(bed)
     for number, category in enumerate(("utility", "utility", "marketing")):
         template = Template(name=f"hello_{category}", language="pt_BR", category=category)

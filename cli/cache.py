@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,7 +90,7 @@ async def clear(
             "say what is to be forgotten: --level, --task, --institution-version, --template; or --all"
         )
     async with _open_cache(read_settings()) as cache:
-        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), chosen)]
+        scopes = [scope for scope in await cache.sizes() if ScopeParts.read(scope).fits(chosen)]
         dropped = sum([await cache.drop(scope) for scope in scopes])
     if as_json:
         print_json({"forgotten": dropped})
@@ -135,15 +135,6 @@ def warm(
 async def _sizes(settings: Settings) -> dict[str, int]:
     async with _open_cache(settings) as cache:
         return await cache.sizes()
-
-
-def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
-    """Return whether the scope matches; a template also by its label without the hash, or without the version."""
-    for name, value in wanted.items():
-        given = getattr(parts, name)
-        if given != value and not (name == "template" and given.startswith((f"{value}@", f"{value}_v"))):
-            return False
-    return True
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ be shown, the model is asked.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -198,6 +198,14 @@ class ScopeParts:
     def read(cls, scope: str) -> "ScopeParts":
         parts = [*scope.split(SEPARATOR, 7), *[""] * 7]
         return cls(*parts[:8])
+
+    def fits(self, wanted: Mapping[str, str]) -> bool:
+        """Whether each part is as wanted; a template also by its label without the hash, or without the version."""
+        return all(
+            (given := getattr(self, name)) == value
+            or (name == "template" and given.startswith((f"{value}@", f"{value}_v")))
+            for name, value in wanted.items()
+        )
 
 
 @dataclass(frozen=True)

@@ -311,6 +311,7 @@ async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
     (told,) = orjson.loads(rewrite.user.split("<conversation>")[1].split("</conversation>")[0])["rewrite"]
     assert told == {
         "sentence": "Uma entrega custa R$ 15,00.",
+        "excerpt": "R$ 15,00",
         "rule": "price",
         "why": "a sum of money is never said",
     }

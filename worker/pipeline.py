@@ -536,6 +536,10 @@ def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: 
     return draft.with_reply(*context.fitted(question, MessageTypeChoice(type=MessageType.BUTTON), word))
 
 
+def _escalating(decision: StateDecision) -> StateDecision:
+    return decision.model_copy(update={"next_state": State.ESCALATING})
+
+
 def weigh(
     decision: StateDecision,
     conversation: Conversation,
@@ -546,19 +550,22 @@ def weigh(
 ) -> tuple[StateDecision, TurnReason]:
     """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate.
 
-    A wish for a person in words that may be others (`is_doubted`) is asked back once.
+    A wish for a person in words that may be others (`is_doubted`) is asked back once. An intent that escalates does so
+    where a model forgets it: its answer says that a person goes on.
     """
     lines = tuple(line.name for line in institution.lines)
     if decision.wish is Wish.AGENT and is_doubted and not conversation.unclear_turns:
         return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
     if decision.wish is Wish.AGENT:
-        return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.DECIDED
+        return _escalating(decision), TurnReason.DECIDED
     chosen = conversation.tuning.ask_below
     ask_below = confidence.ask_below if chosen is None else chosen
     if decision.confidence >= ask_below or decision.next_state is State.ESCALATING:
-        return decision, TurnReason.DECIDED
+        intent = institution.intent(decision.intent)
+        is_forgotten = intent is not None and intent.escalate and decision.next_state is State.PROCESSING
+        return (_escalating(decision) if is_forgotten else decision), TurnReason.DECIDED
     if conversation.unclear_turns >= confidence.unclear_turns:
-        return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.UNCLEAR
+        return _escalating(decision), TurnReason.UNCLEAR
     return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
 
 

@@ -327,6 +327,14 @@ async def test_a_draft_that_breaks_it_again_gives_way_to_the_canonical_answer(be
     assert {found.draft for found in turn.violations} == {1, 2}
 
 
+async def test_an_intent_that_escalates_does_so_where_the_model_forgets_it(beds: Any) -> None:
+    intent = next(one for one in pyloto().intents if one.escalate)
+    bed = beds(model=scripted(state=decision(intent=intent.id, next_state="PROCESSING")))
+    turn = await say(bed, "preciso de alguém")
+    assert (turn.state, turn.reason) == (State.ESCALATING, "decided")
+    assert sent(bed)[0] == intent.answer
+
+
 async def test_without_a_canonical_answer_a_person_is_called(beds: Any) -> None:
     bed = beds(model=scripted(state=decision(intent=None), text=PRICED))
     turn = await say(bed, "quanto custa?")

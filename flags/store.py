@@ -1,16 +1,16 @@
 """Store of flags with their history: every change has an author, a reason and a content, and can be rolled back."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
-from contracts.values import Instant, Kept
-from flags.definitions import IGNORED_PERCENTAGE, Flag, Line, difference, plain
+from contracts.values import Instant, Kept, Value
+from flags.definitions import IGNORED_PERCENTAGE, Flag, Line, Percentage, Status, difference, plain
 from flags.evaluation import CompiledFlag
 from flags.invalidation import Invalidation
 from observability.logs import logger
@@ -33,6 +33,22 @@ class Change(Kept):
     reason: Line
     at: Instant
     restores: int | None = None
+
+
+class FlagEdit(Value):
+    """A change by a person: status and share, or the revision to `restore`. `revision` is the one that they saw."""
+
+    status: Status | None = None
+    percentage: Percentage | None = None
+    restore: Annotated[int, Field(ge=1)] | None = None
+    reason: Line
+    revision: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if (self.status is None) == (self.restore is None):
+            raise ValueError("give status, with percentage where it has one, or restore")
+        return self
 
 
 def changed(before: Flag | None, after: Flag | None) -> list[str]:
@@ -101,6 +117,23 @@ class FlagStore:
         if flag.ignores_percentage:
             raise ChangeRefusedError(f"{flag.key}: {IGNORED_PERCENTAGE}")
         return await self._change(flag.key, flag, author=author, reason=reason, expected=expected)
+
+    async def edit(self, key: str, edit: FlagEdit, *, author: str) -> Change:
+        """Store what a person changed of a flag.
+
+        Raises:
+            ChangeRefusedError: as `put`, or there is no such flag or revision.
+            ValidationError: the flag does not hold together.
+        """
+        by = {"author": author, "reason": edit.reason}
+        if edit.restore is not None:
+            return await self.roll_back(key, edit.restore, expected=edit.revision, **by)
+        newest = await self.newest(key)
+        if newest is None or newest.flag is None:
+            raise ChangeRefusedError(f"there is no flag {key}")
+        share = None if edit.status is Status.ENABLED else edit.percentage
+        flag = Flag.model_validate(newest.flag.model_dump() | {"status": edit.status, "percentage": share})
+        return await self.put(flag, expected=edit.revision, **by)
 
     async def delete(self, key: str, *, author: str, reason: str, expected: int) -> Change:
         """Delete the flag; its history stays, and a rollback restores it. Raises ChangeRefusedError: as `put`."""

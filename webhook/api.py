@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, ValidationError, model_validator
 from starlette.responses import Response
 from starlette.types import Message
 
@@ -21,8 +21,16 @@ from contracts.listing import ConversationQuery
 from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.paging import thread_of
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, Instant, Text, Value
+from contracts.values import ConversationId, Instant, Text, Value, problems_of
+from flags.definitions import Flag
+from flags.experiments.definitions import Experiment
+from flags.experiments.exact import Approximate
+from flags.experiments.store import ExperimentStore
 from flags.personal import Attributes, set_attributes
+from flags.store import Change, FlagEdit, FlagStore
+from flags.switches import kills_of
+from webhook.console.operations import report_values
+from webhook.console.rendering import First, Last
 from webhook.settings import WebhookDependencies
 
 MAX_BODY = 64 * 1024
@@ -98,6 +106,29 @@ class Retried(Value):
     conversation: ConversationId
 
 
+class FlagInForce(Value):
+    flag: Flag
+    revision: int
+
+
+class Flags(Value):
+    flags: tuple[FlagInForce, ...]
+
+
+class FlagHistory(Value):
+    """Changes of a flag, oldest first."""
+
+    changes: tuple[Change, ...]
+
+
+class ReportValues(RootModel[dict[str, Any]]):
+    """Values of a report by their names, as its page shows them."""
+
+
+class Experiments(Value):
+    experiments: tuple[Experiment, ...]
+
+
 Numbers = dict[str, int | float | None]
 
 
@@ -140,12 +171,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     read, operate = Depends(deps.access.require()), Depends(deps.access.require(Role.OPERATE))
     conversations, operators = deps.store.conversations, deps.operators
 
-    router = APIRouter(
-        prefix="/api/v1",
-        tags=["API"],
-        route_class=_limited(BodyReader(MAX_BODY, deps.read_within)),
-        dependencies=[Security(HTTPBearer(auto_error=False, description="A key of PROSA_CONSOLE_TOKENS"))],
-    )
+    router = _router(deps)
 
     @router.get("/conversations", summary="Find conversations", dependencies=[read])
     async def find(query: Annotated[Find, Query()]) -> Found:
@@ -249,7 +275,61 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     async def status() -> Status:
         return Status.model_validate(await deps.reports.view("status"))
 
+    @router.get("/reports/{name}", summary="daily, weekly, cost or performance, by days", dependencies=[read])
+    async def report(name: str, first: First = None, last: Last = None) -> ReportValues:
+        return ReportValues(dict(await report_values(name, first, last, deps)))
+
     return router
+
+
+def change_api(deps: WebhookDependencies) -> APIRouter:
+    """Flags and experiments. Flags are read from the store at each request, as changed ones are."""
+    read, administer = Depends(deps.access.require()), Depends(deps.access.require(Role.ADMINISTER))
+    flags = FlagStore(deps.store.records, deps.events, deps.clock)
+    experiments = ExperimentStore(deps.store.records, deps.events, deps.clock, kills=kills_of(deps.switches))
+    router = _router(deps)
+
+    @router.get("/flags", summary="Flags, each with its revision", dependencies=[read])
+    async def listed() -> Flags:
+        return Flags(
+            flags=tuple(FlagInForce(flag=one.flag, revision=one.revision) for one in (await flags.load()).values())
+        )
+
+    @router.get("/flags/{key}", summary="Its changes", dependencies=[read])
+    async def history(key: str) -> FlagHistory:
+        changes = await flags.history(key)
+        if not changes:
+            raise Problem(404, "No such flag", "The list of flags shows those that there are.")
+        return FlagHistory(changes=tuple(changes))
+
+    @router.put("/flags/{key}", summary="Change status and share, or restore a revision")
+    async def change(key: str, edit: FlagEdit, caller: Caller = administer) -> Change:
+        try:
+            return await flags.edit(key, edit, author=caller.name)
+        except (ChangeRefusedError, ValidationError) as exc:
+            raise Problem(409, "Not changed", problems_of(exc)) from exc
+
+    @router.get("/experiments", summary="Experiments and their plans", dependencies=[read])
+    async def experiments_listed() -> Experiments:
+        return Experiments(experiments=tuple(await experiments.all()))
+
+    @router.get("/experiments/{key}", summary="Its report", dependencies=[read])
+    async def experiment(key: str) -> ReportValues:
+        try:
+            return ReportValues(await experiments.report(key, Approximate()))
+        except ChangeRefusedError as exc:
+            raise Problem(404, "No result", str(exc)) from exc
+
+    return router
+
+
+def _router(deps: WebhookDependencies) -> APIRouter:
+    return APIRouter(
+        prefix="/api/v1",
+        tags=["API"],
+        route_class=_limited(BodyReader(MAX_BODY, deps.read_within)),
+        dependencies=[Security(HTTPBearer(auto_error=False, description="A key of PROSA_CONSOLE_TOKENS"))],
+    )
 
 
 def _limited(read_body: BodyReader) -> type[APIRoute]:

@@ -16,7 +16,7 @@ from adapters.http.inbound import Problem, SameAddresses, answer_to, on_refusal
 from contracts.errors import PermanentError, TransientError
 from contracts.settings import LOOPBACK
 from observability.metrics import HTTP_LIMITED
-from webhook.api import ProblemView, api_routes
+from webhook.api import ProblemView, api_routes, change_api
 from webhook.chat import chat_routes, widget_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
@@ -50,6 +50,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     if deps.has_chat:
         api.include_router(chat_routes(deps))
     api.include_router(api_routes(deps))
+    api.include_router(change_api(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))

@@ -190,7 +190,7 @@ async def test_personal_data_of_eight_kinds_goes_through_everything_and_is_found
         )
         # A busy machine must not make the process keep in its own memory what is to be searched for in Redis.
         with (
-            patch.dict(StandbyCache.__init__.__kwdefaults__, patience=PATIENCE),
+            patch.object(StandbyCache.__init__, "__defaults__", (PATIENCE, *StandbyCache.__init__.__defaults__[1:])),
             patch.dict(RedisDatabase.__init__.__kwdefaults__, command_timeout=PATIENCE),
         ):
             async with open_runtime(settings) as runtime:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contracts.conversation import State, WaitingFor
+from contracts.conversation import Conversation, State, WaitingFor
 from contracts.institution import FixedText
 from contracts.media import InboundMedia
 from contracts.messages import InboundKind, InboundMessage
@@ -182,6 +182,19 @@ def test_the_pace_of_the_burst_counts_within_bounds() -> None:
     assert waits[:3] == sorted(waits[:3], key=lambda wait: wait or 0)
     # At most twelve seconds from the first message.
     assert waits[3] == pytest.approx(2.0)
+
+
+def test_a_slow_hand_is_waited_for_longer() -> None:
+    start = inbound().received_at - timedelta(hours=1)
+
+    def known(*gaps: float) -> Conversation:
+        arrivals = tuple(start + timedelta(seconds=sum(gaps[:number])) for number in range(len(gaps) + 1))
+        return Conversation(id=inbound().conversation_id, turns_in_episode=1, recent_arrivals=arrivals)
+
+    assert due("uma caixa", conversation=known(1, 1, 1)) == due("uma caixa", conversation=known(60, 600, 60))
+    assert due("uma caixa", conversation=known(4, 3, 4)) == pytest.approx(7.2)
+    assert due("uma caixa", conversation=known(7, 7, 7)) == pytest.approx(8.0)
+    assert due("quanto custa?", conversation=known(4, 4, 4)) == pytest.approx(0.8)
 
 
 async def test_a_conversation_of_the_team_does_not_wait(replay: Replay) -> None:

@@ -1,7 +1,7 @@
 """The API: what a program does with a key, and the schemas by which it knows how."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,13 @@ import httpx
 import pytest
 from webhook_bed import assert_problem
 
+from adapters.clock import SystemClock
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.access import Role
 from contracts.delivery import DeadLetter
+from flags.definitions import Flag
+from flags.store import FlagStore
 from tests.builders import START, conversation_id, inbound
 from tests.playing import play
 
@@ -136,6 +139,33 @@ async def test_each_role_does_what_it_may(http: httpx.AsyncClient, runtime: Runt
     assert_problem(await http.post(f"{AT}/take"), 401)
 
 
+async def test_flags_experiments_and_reports(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    flags = FlagStore(runtime.backend.store.records, runtime.backend.events, SystemClock())
+    flag = Flag(key="judge.tone", owner="bia", expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    await flags.put(flag, author="ana", reason="begin", expected=0)
+    change = {"status": "enabled", "reason": "to all", "revision": 1}
+    assert_problem(await http.put("/api/v1/flags/judge.tone", json=change), 403)
+    http.headers["authorization"] = "Bearer administer"
+    assert (await http.put("/api/v1/flags/judge.tone", json=change)).json()["revision"] == 2
+    assert_problem(await http.put("/api/v1/flags/judge.tone", json=change), 409)
+    assert_problem(await http.put("/api/v1/flags/judge.tone", json={"reason": "nothing", "revision": 2}), 422)
+    assert_problem(await http.put("/api/v1/flags/none", json=change), 409)
+    back = {"restore": 1, "reason": "back", "revision": 2}
+    assert (await http.put("/api/v1/flags/judge.tone", json=back)).json()["flag"]["status"] == "disabled"
+    http.headers["authorization"] = "Bearer read"
+    (shown,) = (await http.get("/api/v1/flags")).json()["flags"]
+    assert (shown["flag"]["key"], shown["revision"]) == ("judge.tone", 3)
+    history = (await http.get("/api/v1/flags/judge.tone")).json()["changes"]
+    assert [one["reason"] for one in history] == ["begin", "to all", "back"]
+    assert_problem(await http.get("/api/v1/flags/none"), 404)
+    assert (await http.get("/api/v1/experiments")).json() == {"experiments": []}
+    assert_problem(await http.get("/api/v1/experiments/none"), 404)
+    console = await http.get("/console/reports/cost?from=2026-01-01&to=2026-01-02")
+    assert (await http.get("/api/v1/reports/cost?from=2026-01-01&to=2026-01-02")).json().keys() == console.json().keys()
+    assert_problem(await http.get("/api/v1/reports/cost?from=2026-01-02&to=2026-01-01"), 422)
+    assert_problem(await http.get("/api/v1/reports/none"), 404)
+
+
 async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) -> None:
     described = (await http.get("/openapi.json")).json()
     assert described["components"]["securitySchemes"]
@@ -145,11 +175,12 @@ async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) 
         if path.startswith("/api/v1/")
         for operation in methods.values()
     ]
-    assert len(operations) == 14
+    assert len(operations) == 20
     for path, operation in operations:
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         assert schema["$ref"].removeprefix("#/components/schemas/") in described["components"]["schemas"], path
-        assert ("requestBody" in operation) == path.endswith(("/reply", "/notes", "/attributes")), path
+        takes_body = path.endswith(("/reply", "/notes", "/attributes")) or "FlagEdit" in str(operation)
+        assert ("requestBody" in operation) == takes_body, path
     for path, methods in described["paths"].items():
         for operation in methods.values():
             refused = {name: answer["content"] for name, answer in operation["responses"].items() if name[0] in "45"}

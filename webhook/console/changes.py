@@ -11,12 +11,12 @@ from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.errors import ChangeRefusedError
 from contracts.values import problems_of
-from flags.definitions import Flag, Status
+from flags.definitions import Status
 from flags.experiments.exact import Approximate
 from flags.experiments.report import page
 from flags.experiments.store import ExperimentStore
 from flags.export import as_yaml
-from flags.store import FlagStore, changed
+from flags.store import FlagEdit, FlagStore, changed
 from flags.switches import kills_of
 from webhook.console.rendering import html
 from webhook.settings import WebhookDependencies
@@ -44,7 +44,11 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
     async def change(key: str, request: Request, caller: Caller = administer) -> Response:
         given = await read_body.form(request)
         try:
-            await _change(key, given, caller.name, flags)
+            edit = FlagEdit.model_validate(
+                {name: given[name] for name in FlagEdit.model_fields if given.get(name)}
+                | {"reason": given.get("reason", "")}
+            )
+            await flags.edit(key, edit, author=caller.name)
         except (ChangeRefusedError, ValidationError) as exc:
             return await _flag_page(key, flags, request, deps, status=409, error=problems_of(exc), given=given)
         return RedirectResponse(f"/console/flags/{quote(key, safe='')}", 303)
@@ -69,26 +73,6 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
         return html("report.html", request, deps, here="experiments", page=page(found), first=None, last=None)
 
     return router
-
-
-async def _change(key: str, given: dict[str, str], author: str, flags: FlagStore) -> None:
-    """Store the changed flag, or restore a revision; both name the revision that the person saw.
-
-    Raises:
-        ChangeRefusedError: it changed since, nothing would change, or flags come from a file.
-        ValidationError: the flag does not hold together, or there is no reason.
-    """
-    expected, reason = int(given.get("revision") or 0), given.get("reason", "")
-    if given.get("restore"):
-        await flags.roll_back(key, int(given["restore"]), author=author, reason=reason, expected=expected)
-        return
-    newest = await flags.newest(key)
-    if newest is None or newest.flag is None:
-        raise ChangeRefusedError(f"there is no flag {key}")
-    status, share = given.get("status"), given.get("percentage") or None
-    wanted = {"status": status, "percentage": None if status == Status.ENABLED else share}
-    flag = Flag.model_validate(newest.flag.model_dump() | wanted)
-    await flags.put(flag, author=author, reason=reason, expected=expected)
 
 
 async def _flag_page(

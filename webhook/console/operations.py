@@ -1,5 +1,6 @@
 """Operation in the browser: the first five numbers, reports of cost and performance, dead letters, preferences."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -85,18 +86,31 @@ async def _report(
     name: str, first: date | None, last: date | None, request: Request, deps: WebhookDependencies
 ) -> Response:
     """Answer with a page to a client that accepts HTML, as a browser does; else with JSON."""
-    if first and last and not 0 <= (last - first).days < MAX_DAYS:
-        raise Problem(422, "Bad days", f"The first day comes before the last, at most {MAX_DAYS} days.")
     if not wants_page(request):
-        view = await deps.reports.view(name, first=first, last=last)
-        if view is None:
-            raise _unknown()
-        return Response(orjson.dumps(view), media_type="application/json", headers=NOT_STORED)
+        values = await report_values(name, first, last, deps)
+        return Response(orjson.dumps(values), media_type="application/json", headers=NOT_STORED)
+    _check_days(first, last)
     language = Reader.of(request, deps.zone).language
     page = await deps.reports.page(name, language=language, first=first, last=last)
     if page is None:
         raise _unknown()
     return html("report.html", request, deps, here=name, page=page, first=first, last=last)
+
+
+async def report_values(
+    name: str, first: date | None, last: date | None, deps: WebhookDependencies
+) -> Mapping[str, Any]:
+    """Return the values of a report. Raises Problem: days that are none, or no such report."""
+    _check_days(first, last)
+    values = await deps.reports.view(name, first=first, last=last)
+    if values is None:
+        raise _unknown()
+    return values
+
+
+def _check_days(first: date | None, last: date | None) -> None:
+    if first and last and not 0 <= (last - first).days < MAX_DAYS:
+        raise Problem(422, "Bad days", f"The first day comes before the last, at most {MAX_DAYS} days.")
 
 
 def _unknown() -> Problem:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import median
 
 from context.guardrails.sentences import folded
 from contracts.conversation import Conversation, Owner, Speaker, State, WaitingFor
@@ -21,6 +22,8 @@ REPEATS, LONGEST_REPEATS = timedelta(seconds=10), timedelta(minutes=1)
 GROWS_FOR = timedelta(seconds=10)
 PATIENCE = 1.8
 READING_SECONDS = 3.0
+# Pauses of a person's earlier bursts, which say how long this one may take for the next line; a longer one parted two.
+OWN_GAP_BELOW, FEWEST_OWN_GAPS = 8.0, 3
 OPENING_SECONDS, DANGLING_SECONDS, FRAGMENT_SECONDS = 4.0, 5.0, 2.4
 WORDS_OF_A_QUESTION, WORDS_OF_A_SENTENCE, WORDS_OF_A_LONG_TEXT = 4, 8, 18
 LEAST_WORDS_OF_A_QUESTION = 3
@@ -64,8 +67,8 @@ def quiet_until(
 ) -> datetime | None:
     """Return when the person has been quiet for long enough to be answered; None: nothing is to be waited for.
 
-    Adaptive: by how the newest message ends, and by the gaps of the burst. What waits in a conversation that the
-    assistant does not answer is recorded at once.
+    Adaptive: by how the newest message ends, by the gaps of the burst, and by the person's own gaps in earlier bursts.
+    What waits in a conversation that the assistant does not answer is recorded at once.
     """
     written = [one for one in messages if not one.is_recorded_only]
     head = conversation or Conversation(id=messages[0].conversation_id)
@@ -119,7 +122,10 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
         return SHORTEST.total_seconds()
     else:
         base = FRAGMENT_SECONDS if conversation and conversation.turns_in_episode else OPENING_SECONDS
-    return max(FRAGMENT_SECONDS, PATIENCE * max(gaps)) if gaps else base
+    apart = [(later - one).total_seconds() for one, later in pairwise(arrivals)]
+    own = [gap for gap in apart if 0 < gap < OWN_GAP_BELOW]
+    usual = median(own) if len(own) >= FEWEST_OWN_GAPS else 0.0
+    return max(FRAGMENT_SECONDS if gaps else base, PATIENCE * max((usual, *gaps)))
 
 
 def _is_complete(text: str, words: int) -> bool:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.events import MemoryEvents
-from adapters.redis.cache import StandbyCache
+from adapters.redis.standby_cache import StandbyCache
 from contracts.backends import BACKENDS, BackendModule, Databases
 from contracts.errors import CacheUnavailableError, ConfigurationError
 from contracts.ports import Cache, Events, Inbox, Store, WakeUps

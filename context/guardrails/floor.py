@@ -25,6 +25,7 @@ SMALL = 10
 TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS, _A_YEAR, _LEAP = 6, 366, 2024
+_MOST_REMEMBERED = 24
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
 _COGNATE, _SHORTEST_COGNATE, _SLIP = 0.6, 5, 0.85
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
@@ -177,7 +178,7 @@ class Floor:
         for number, (sentence, says, cited) in enumerate(said):
             foreign = bool(self._read(sentence)) and self._is_foreign(sentence, spoken)
             reckoned = self._reckoned(person, sentence, cited, before)
-            before += self._read(sentence)
+            before = [*before, *self._read(sentence)][-_MOST_REMEMBERED:]
             found += self._findings(sentence, number, says, cited, reckoned, foreign=foreign)
         return self._explained(found)
 

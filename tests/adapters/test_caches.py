@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from adapters.memory.cache import MemoryCache
-from adapters.redis.cache import RedisCache, StandbyCache
+from adapters.redis.cache import RedisCache
+from adapters.redis.standby_cache import StandbyCache
 from contracts.errors import CacheUnavailableError
 from tests.adapters.redis_server import redis_server
 from tests.builders import PATIENCE

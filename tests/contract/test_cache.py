@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from adapters.memory.cache import MemoryCache
-from adapters.redis.cache import KEYS, RedisCache, StandbyCache
+from adapters.redis.cache import KEYS, RedisCache
+from adapters.redis.standby_cache import StandbyCache
 from contracts.ports import Cache
 from tests.builders import PATIENCE, open_redis
 

@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
 from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
-from adapters.redis.cache import StandbyCache
 from adapters.redis.database import RedisDatabase
+from adapters.redis.standby_cache import StandbyCache
 from adapters.waiting import wait_for_receipt
 from cli.runtime import Runtime, open_runtime
 from cli.sandboxed import SANDBOX_SECRET

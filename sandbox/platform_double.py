@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ class Refused(Refusal):
         self.code = code
 
 
-class PlatformDouble:
+class PlatformDouble(ABC):
     """A platform that takes messages by `POST`; `messages` are those that it took, oldest first.
 
     `media` are the files that people sent.
@@ -72,15 +73,15 @@ class PlatformDouble:
             *self.platform_routes(),
         ]
 
-    def platform_routes(self) -> list[BaseRoute]:
-        raise NotImplementedError
+    @abstractmethod
+    def platform_routes(self) -> list[BaseRoute]: ...
 
+    @abstractmethod
     def check(self, method: str, content: dict[str, Any]) -> str:
         """Return the recipient of a message. Raises Refused: a rule of the platform is broken."""
-        raise NotImplementedError
 
-    def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]: ...
 
     def text_of(self, content: dict[str, Any]) -> str:
         return str(content.get("text", ""))
@@ -92,8 +93,8 @@ class PlatformDouble:
         """Return the post about a message that was accepted with `answer`; None: the platform posts none."""
         return None
 
-    def refused(self, refusal: Refused) -> Response:
-        raise NotImplementedError
+    @abstractmethod
+    def refused(self, refusal: Refused) -> Response: ...
 
     async def accept(self, request: Request, method: str, content: dict[str, Any]) -> Response:
         """Take the message, refuse it, or fail, as the behaviour has it."""

@@ -289,6 +289,12 @@ def change_api(deps: WebhookDependencies) -> APIRouter:
     experiments = ExperimentStore(deps.store.records, deps.events, deps.clock, kills=kills_of(deps.switches))
     router = _router(deps)
 
+    async def known(key: str) -> list[Change]:
+        changes = await flags.history(key)
+        if not changes:
+            raise Problem(404, "No such flag", "The list of flags shows those that there are.")
+        return changes
+
     @router.get("/flags", summary="Flags, each with its revision", dependencies=[read])
     async def listed() -> Flags:
         return Flags(
@@ -297,13 +303,11 @@ def change_api(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/flags/{key}", summary="Its changes", dependencies=[read])
     async def history(key: str) -> FlagHistory:
-        changes = await flags.history(key)
-        if not changes:
-            raise Problem(404, "No such flag", "The list of flags shows those that there are.")
-        return FlagHistory(changes=tuple(changes))
+        return FlagHistory(changes=tuple(await known(key)))
 
     @router.put("/flags/{key}", summary="Change status and share, or restore a revision")
     async def change(key: str, edit: FlagEdit, caller: Caller = administer) -> Change:
+        await known(key)
         try:
             return await flags.edit(key, edit, author=caller.name)
         except (ChangeRefusedError, ValidationError) as exc:

@@ -1,5 +1,6 @@
 """Entry of the registry of channels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import ClassVar, Generic, TypeVar
@@ -20,7 +21,7 @@ class Refusal(Exception):
         self.next_step = next_step
 
 
-class Platform:
+class Platform(ABC):
     """One platform: its name, limits and settings, and how each process opens the half that it needs.
 
     Each half imports its libraries inside its method: a webhook loads no client, a worker no parser.
@@ -34,13 +35,13 @@ class Platform:
     reply_window: ClassVar[timedelta | None] = None
     """Time after a person's message in which the platform takes replies."""
 
+    @abstractmethod
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         """Open the sending side; None where the platform is not set up.
 
         Raises:
             ConfigurationError: a setting cannot be used.
         """
-        raise NotImplementedError
 
     def inbound(self, settings: Settings) -> ChannelInbound | None:
         """Open the receiving side; None where the platform is not set up, or posts nothing."""
@@ -67,14 +68,14 @@ class SetUpPlatform(Platform, Generic[S]):
 
     settings: type[S]
 
-    def open_channel(self, own: S) -> Channel:
-        raise NotImplementedError
+    @abstractmethod
+    def open_channel(self, own: S) -> Channel: ...
 
-    def open_inbound(self, own: S, id_salt: str) -> ChannelInbound:
-        raise NotImplementedError
+    @abstractmethod
+    def open_inbound(self, own: S, id_salt: str) -> ChannelInbound: ...
 
-    async def ask(self, own: S) -> Finding:
-        raise NotImplementedError
+    @abstractmethod
+    async def ask(self, own: S) -> Finding: ...
 
     async def register(self, own: S, url: str) -> Finding | None:
         return None

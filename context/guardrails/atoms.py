@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -75,6 +75,7 @@ _CUTS = re.compile(r"[,;.:/(\0]")
 _LED = re.compile(
     r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|between|and|or) $"
 )
+_AT = re.compile(r"(?:^|[\s,(])(?:as|at|till|until|after|before) $")
 _LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|before) $")
 _OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
 _OF_A_MONTH = re.compile(r"(?<!\w)(?:dias?|el) $")  # "el 15 es festivo"
@@ -99,7 +100,7 @@ _OPENS = re.compile(
 _HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*,? $")  # "6 minutos até a Rua das Flores, 120"
 _SHORTEST_UNIT = 3
 _LAST_FREE_ORDINAL = 10
-_FEWEST_SPELLED = 4
+_FEWEST_SPELLED, _SHORT_WORDS = 4, "aeoyu"
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
 _LATIN_ENDS = 0x24F
@@ -251,10 +252,9 @@ class _Reading:
 
     def _unreadable(self) -> Iterator[Atom]:
         for match in _SPELLED.finditer(self.rest):
-            written = self.sentence[match.start() : match.end()]
-            letters = [
-                one for one in written if one.isalpha() and not (one in "aeoyu" and any(map(str.isupper, written)))
-            ]
+            letters = list(filter(str.isalpha, self.sentence[match.start() : match.end()]))
+            if all(one.isupper() or one in _SHORT_WORDS for one in letters):  # "L y X a las 10"
+                letters = list(filter(str.isupper, letters)) or letters
             if len(letters) >= _FEWEST_SPELLED:
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
         if not _ELSEWHERE.search(self.sentence):
@@ -357,7 +357,9 @@ class _Reading:
     def _times(self) -> Iterator[_Time]:
         for match in _DOTTED.finditer(self.rest):
             before = self.rest[max(0, match.start() - _LONGEST_LEAD) : match.start()]
-            if int(match["h"]) <= 24 and (match["opens"] is not None or _LED.search(before) or _OPENED.search(before)):
+            # "From 2.50" may be a price, where no day or hour is named.
+            may_be = match["opens"] is not None or _LED.search(before) or _OPENED.search(before)
+            if int(match["h"]) <= 24 and (_AT.search(before) or (may_be and self._is_scheduled)):
                 minutes = int(match["h"]) * 60 + int(match["m"])
                 yield self._time(*match.span(), _minutes(minutes, None, exact=match["h"].startswith("0")))
         for match in self.words.noon_pattern.finditer(self.rest):
@@ -372,6 +374,12 @@ class _Reading:
             exact = (match["h"] or match["hm"] or "") != "" or hour == 0 or match[0].startswith("0")
             if hour <= 24 and minute < 60:
                 yield self._time(match.start(), end, _minutes(hour * 60 + minute, half, exact=exact))
+
+    @cached_property
+    def _is_scheduled(self) -> bool:
+        """Whether the sentence names a day, or an hour that says so."""
+        patterns = (self.words.day_pattern, self.words.noon_pattern, _CLOCK)
+        return any(pattern.search(folded(self.sentence)) for pattern in patterns)
 
     def _time(self, start: int, end: int, minutes: frozenset[int]) -> _Time:
         self._take(start, end)
@@ -394,10 +402,16 @@ class _Reading:
                 and (month := self._month_beside(_Number(*match.span(), _canonical(glued[1]), spoken=False)))
             ):
                 yield self._atom(Kind.DATE, f"{_canonical(glued[1])}/{month}", *match.span())
-            elif glued and glued[2] in (*_ORDINAL, "s") and self.sentence[match.end() - 1].islower():
+            elif glued and glued[2] == "s" and self.sentence[match.end() - 1].islower():  # "under-8s"
                 self._take(*match.span())
-                if glued[2] == "s" or float(_canonical(glued[1])) > _LAST_FREE_ORDINAL:  # "under-8s", "her 40th"
-                    yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], direct=False)
+                yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], direct=False)
+            elif (
+                glued
+                and glued[2] in _ORDINAL
+                and float(_canonical(glued[1])) <= _LAST_FREE_ORDINAL
+                and self.sentence[match.end() - 1].islower()
+            ):
+                self._take(*match.span())
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
 
@@ -597,7 +611,8 @@ class _Reading:
         measured = last = frozenset[str]()
         for position, (first, every) in enumerate(units):
             if position and not every and _OF_THEM.match(self.rest, numbers[position].end):
-                units[position] = units[position - 1]
+                first, every = units[position - 1]
+                units[position] = (first, every) if not any("-" in unit for unit in first) else units[position]
             elif every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last

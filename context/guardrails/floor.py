@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, islice
 
 from context.guardrails.atoms import BESIDE, DAY, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
@@ -25,14 +25,16 @@ SMALL = 10
 TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS, _A_YEAR, _LEAP = 6, 366, 2024
+# Atoms of a draft that later sentences may rely on, and words that a name is compared with.
 _MOST_REMEMBERED = 24
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
 _COGNATE, _SHORTEST_COGNATE, _SLIP = 0.6, 5, 0.85
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
-_ANY_PEOPLE, _AGE, _A_DAY, _MINUTE = (
+_ANY_PEOPLE, _AGE, _A_DAY, _HOUR, _MINUTE = (
     frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")),
     "duration-year",
     "duration-day",
+    "duration-hour",
     "duration-minute",
 )
 # Services and holidays that belong to no institution, and say nothing about one.
@@ -47,6 +49,7 @@ _RATE = re.compile(
 _TOTAL = re.compile(r"(?<!\w)(?:tota[il]s?|ao todo|no todo|in all|altogether|en conjunto)(?!\w)")
 _LISTED = re.compile(r": | (?:sao|son|are|seriam|serian) ")
 _ITEMS = (r"; ", r", (?:e |y |and |o |ou |or )?| e | y | and | o | ou | or ")
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -86,6 +89,7 @@ class _Facts:
     hours: list[Atom] = field(default_factory=list)
     counted: set[str] = field(default_factory=set)
     rates: set[float] = field(default_factory=set)
+    ranges: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, atoms: Iterable[Atom]) -> None:
         for atom in atoms:
@@ -94,9 +98,7 @@ class _Facts:
                 self.hours.append(atom)
                 # Bare numbers that were read as hours may be counts: "for children from 8 to 11".
                 if ends := _BARE_RANGE.fullmatch(folded(atom.text)):
-                    for one, other in ((1, 2), (2, 1)):
-                        beside = frozenset((f"{BESIDE}{ends[other]}",))
-                        self.counts.setdefault(ends[one], []).append(replace(atom, kind=Kind.COUNT, label=beside))
+                    self.ranges |= {(ends[1], f"{BESIDE}{ends[2]}"), (ends[2], f"{BESIDE}{ends[1]}")}
             elif atom.kind is Kind.SIZE:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
@@ -206,13 +208,12 @@ class Floor:
         values |= {value for one in own for rate in rates if rate for value in (one * rate, one / rate)}
         values |= {rate for rate in rates if any(atom.value == f"{rate:.12g}" for atom in said)}
         if _TOTAL.search(folded(sentence)):
-            terms = [*own, *documented, *(float(atom.value) for atom in said if atom.kind is Kind.COUNT)][
-                :_MOST_ADDENDS
-            ]
+            before = (float(atom.value) for atom in said if atom.kind is Kind.COUNT)
+            terms = [*own, *documented, *before][:_MOST_ADDENDS]
             values |= {sum(some) for size in range(2, len(terms) + 1) for some in combinations(terms, size)}
-        listed = _LISTED.split(folded(sentence), maxsplit=1)[1:]
-        values |= {float(len(re.split(items, listed[0]))) for items in _ITEMS if listed}
-        values |= {length / 60 for atom in atoms for length in _lengths(atom)}
+        values |= _listed(folded(sentence), [one for one in counts if not one.first_units & self._everything.counted])
+        in_hours = {float(one.value) for one in counts if _HOUR in one.first_units}
+        values |= in_hours & {length / 60 for atom in atoms for length in _lengths(atom)}
         spans = [
             atom
             for atom in (*said, *counts)
@@ -221,7 +222,7 @@ class Floor:
         written = {moment for facts in cited for one in facts.hours for moment in (*one.opens, *one.closes)}
         told = {moment for one in (*said, *atoms) for moment in (*one.opens, *one.closes)} & written
         asked = {moment for one in person.facts.hours for moment in (*one.opens, *one.closes)}
-        asked |= {int(value) * 60 for value in person.numbers if value.isdigit() and int(value) <= 24}
+        asked |= {int(value) * 60 for value in own if value.is_integer() and value <= 24}
         minutes = {int(one.value) for span in spans for one in (span, *_equal(span)) if _MINUTE in one.first_units}
         moved = {(moment + step) % DAY for moment in told | asked for span in minutes for step in (span, -span)}
         return replace(
@@ -313,7 +314,8 @@ class Floor:
         if any(other <= known for other in self._words.territories.get(name, ())):
             return True
         # As the person wrote it, but for a plural or a slip: "Tolkein" is answered with "Tolkien".
-        if len(name) >= _SHORTEST_COGNATE and get_close_matches(name, by_person, n=1, cutoff=_SLIP):
+        alike = (word for word in by_person if word[:2] == name[:2] and abs(len(word) - len(name)) <= 1)
+        if len(name) >= _SHORTEST_COGNATE and get_close_matches(name, islice(alike, _MOST_REMEMBERED), 1, _SLIP):
             return True
         begins = name[: max(_SHORTEST_COGNATE, round(len(name) * _COGNATE))]
         return foreign and len(begins) >= _SHORTEST_COGNATE and any(word.startswith(begins) for word in known)
@@ -322,8 +324,8 @@ class Floor:
         if atom.kind is Kind.HOURS:
             if _hours_agree(atom, facts.hours):
                 return True
-            # "1h15" may be how long something is.
-            spans = (one for minutes in atom.opens for one in facts.counts.get(str(minutes), ()))
+            # "1h15" may be how long something is; a whole hour is rather the time of day.
+            spans = (one for minutes in atom.opens if minutes % 60 for one in facts.counts.get(str(minutes), ()))
             if not atom.closes and any(_MINUTE in one.first_units for one in spans):
                 return True
             # Bare numbers that were read as hours may be the ends of a documented range: "de 4 a 12".
@@ -343,14 +345,13 @@ class Floor:
         if _A_DAY in atom.label and any(value.startswith(f"{atom.value}/") for value in dates):
             return True  # "no dia 25", of the 25th of December
         same = facts.counts.get(atom.value, ())
-        if not same:
-            return False
         paired = {label for label in atom.label if label.startswith(BESIDE)}
+        if any((atom.value, beside) in facts.ranges for beside in paired):
+            return True
         if any(paired & one.label and not (_is_measured(atom) and _is_measured(one)) for one in same):
             return True
         if _is_measured(atom):
-            aged = _AGE in atom.first_units and any(_is_paired(one) and not _is_measured(one) for one in same)
-            return aged or any(atom.first_units & (one.first_units | one.label) for one in same)
+            return any(atom.first_units & (one.first_units if _is_measured(one) else one.label) for one in same)
         if any(atom.units & one.units for one in same):
             return True
         if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
@@ -359,12 +360,14 @@ class Floor:
             return False
         loose = not atom.direct and not _is_paired(atom)
         alike = any(_says_same(atom, one) or (loose and not _is_measured(one, but=_AGE)) for one in same)
-        return alike or foreign or float(atom.value) >= TELLING
+        return alike or (bool(same) and (foreign or float(atom.value) >= TELLING))
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
         if atom.kind is Kind.COUNT:
             return atom.value in person.numbers
         if atom.kind is Kind.PERCENT and atom.value in person.shares:
+            return True
+        if atom.kind is Kind.CODE and (ordinal := _ORDINAL.fullmatch(atom.value)) and ordinal[1] in person.numbers:
             return True
         if (atom.opens | atom.closes) & person.moved:
             return all(one & person.moments for one in (atom.opens, atom.closes) if one)
@@ -452,6 +455,16 @@ def _equal(count: Atom) -> Iterator[Atom]:
             if unit in count.first_units and value.is_integer():
                 units = frozenset((other,))
                 yield replace(count, value=f"{value:.12g}", text="", units=units, first_units=units)
+
+
+def _listed(sentence: str, counts: Sequence[Atom]) -> set[float]:
+    """The counts that are as many as what follows them in a list: "three fronts: deliveries, services and repairs"."""
+    found = set[float]()
+    for opener in islice(_LISTED.finditer(sentence), _MOST_ADDENDS):
+        head, sizes = sentence[: opener.start()], {len(re.split(items, sentence[opener.end() :])) for items in _ITEMS}
+        words = head.split()
+        found |= {float(one.value) for one in counts if float(one.value) in sizes and folded(one.text) in words}
+    return found
 
 
 def _lengths(hours: Atom) -> Iterator[int]:

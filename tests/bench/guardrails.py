@@ -13,7 +13,9 @@ from rich.table import Table
 
 from context.guardrails.floor import Floor
 from context.loader import load_institution
-from tests.context.guardrails.making import HOSTILE, NOBODY
+from contracts.institution import Institution
+from tests.context.guardrails.making import HOSTILE, NOBODY, inform
+from tests.context.guardrails.steps import changed
 
 ROOT = Path(__file__).parents[2]
 LIMIT_MS, LIMIT_HOSTILE_MS = 2.0, 200.0
@@ -43,6 +45,14 @@ def _letters(number: int) -> str:
     return "".join(chr(ord("a") + int(digit)) for digit in str(number)) + "x"
 
 
+def stepped(name: str, floor: Floor, institution: Institution) -> tuple[str, str, str, str]:
+    """Count the atoms of the documents that are found when changed by one step: cited, and in a text without parts."""
+    steps = [(one.id, text) for one in floor.passages for text, _ in changed(one.text, institution)]
+    cited = sum(bool(floor.check([inform(text, source)], NOBODY)) for source, text in steps)
+    plain = sum(bool(floor.check_text(text, NOBODY)) for _, text in steps)
+    return name, str(len(steps)), str(cited), str(plain)
+
+
 def main() -> None:
     table = Table(title="One check by the floor, ms", box=None)
     for column in ("text", "median", "most"):
@@ -61,7 +71,13 @@ def main() -> None:
             slow += [piece] if ms > LIMIT_HOSTILE_MS else []
             if name == "pyloto":
                 table.add_row(f"7,880 characters of {piece!r}", f"{ms:.1f}", "")
-    Console().print(table)
+    found = Table(title="Atoms of documents changed by one step", box=None)
+    for column in ("institution", "steps", "found where cited", "found in a text"):
+        found.add_column(column)
+    for folder in (*(ROOT / "context/documents").iterdir(), *sorted((ROOT / "evals/gate/institutions").iterdir())):
+        institution = load_institution(folder)
+        found.add_row(*stepped(folder.name, Floor(institution), institution))
+    Console().print(table, found)
     if slow:
         sys.exit(f"slower than {LIMIT_MS} ms, or {LIMIT_HOSTILE_MS} ms where hostile: {', '.join(slow)}")
 

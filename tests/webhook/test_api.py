@@ -149,7 +149,7 @@ async def test_flags_experiments_and_reports(http: httpx.AsyncClient, runtime: R
     assert (await http.put("/api/v1/flags/judge.tone", json=change)).json()["revision"] == 2
     assert_problem(await http.put("/api/v1/flags/judge.tone", json=change), 409)
     assert_problem(await http.put("/api/v1/flags/judge.tone", json={"reason": "nothing", "revision": 2}), 422)
-    assert_problem(await http.put("/api/v1/flags/none", json=change), 409)
+    assert_problem(await http.put("/api/v1/flags/none", json=change), 404)
     back = {"restore": 1, "reason": "back", "revision": 2}
     assert (await http.put("/api/v1/flags/judge.tone", json=back)).json()["flag"]["status"] == "disabled"
     http.headers["authorization"] = "Bearer read"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from context.guardrails.floor import LONGEST_DRAFT, MOST_EXPLAINED, Floor, sentences_of
+from context.loader import load_institution
 from contracts.errors import InstitutionError
 from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
@@ -19,6 +20,7 @@ from prompts.templating.registry import PromptRegistry
 from tests.context.guardrails.making import NAMES, NOBODY, floor, inform, institution, random_institutions
 from tests.context.guardrails.steps import changed
 
+ROOT = Path(__file__).parents[3]
 TRANSLATED = yaml.safe_load(Path(__file__).with_name("translated.yaml").read_text(encoding="utf-8"))
 
 
@@ -29,6 +31,13 @@ def rules(name: str, text: str, *person: str) -> set[Rule]:
 def said(name: str, says: PartKind, text: str, *sources: str, known: KnownFacts = NOBODY) -> set[Rule]:
     part = ReplyPart(says=says, text=text, sources=sources)
     return {finding.rule for finding in floor(name).check([part], known)}
+
+
+def answering(answer: str) -> Floor:
+    """The floor of an institution whose first intent has this answer."""
+    plain = institution("pyloto")
+    first = plain.intents[0].model_copy(update={"answer": answer})
+    return Floor(plain.model_copy(update={"intents": (first, *plain.intents[1:])}))
 
 
 class TestDocuments:
@@ -60,6 +69,20 @@ class TestDocuments:
         # A text without parts may rely on every passage, so another one may say what was changed to.
         missed = [how for _, text, how in steps if not floor(name).check_text(text, NOBODY)]
         assert len(missed) <= 0.12 * len(steps), missed
+
+    def test_atoms_of_institutions_that_it_was_not_written_with(self) -> None:
+        """Twelve of them and more: their passages pass, and 97 in 100 atoms that change by one step are found."""
+        steps = missed = 0
+        for folder in sorted((ROOT / "evals/gate/institutions").iterdir()):
+            loaded = load_institution(folder)
+            checks = Floor(loaded)
+            for passage in checks.passages:
+                assert checks.check_text(passage.text, NOBODY) == (), (folder.name, passage.id)
+                assert checks.check([inform(passage.text, passage.id)], NOBODY) == (), (folder.name, passage.id)
+                found = [checks.check([inform(text, passage.id)], NOBODY) for text, _ in changed(passage.text, loaded)]
+                steps, missed = steps + len(found), missed + found.count(())
+        assert steps > 3_000
+        assert missed <= 0.03 * steps
 
     @settings(max_examples=60)
     @given(random_institutions())
@@ -116,6 +139,14 @@ class TestAtoms:
             ("harbour_dental", "We open at half nine, Monday to Thursday.", Rule.UNSUPPORTED_HOURS),
             ("harbour_dental", "From 8.30 to 6.30, Monday to Thursday.", Rule.UNSUPPORTED_HOURS),
             ("harbour_dental", "It is yours for 8.30.", Rule.PRICE),
+            ("harbour_dental", "Whitening goes from 8.30.", Rule.PRICE),
+            ("harbour_dental", "See you on the 17th.", Rule.UNSUPPORTED_CODE),
+            (
+                "harbour_dental",
+                "There are 5 hygienists, two chairs, a desk, a door and a dog.",
+                Rule.UNSUPPORTED_NUMBER,
+            ),
+            ("pyloto", "P a g u e depois", Rule.UNREADABLE),
             ("pyloto", "c i n q u e n t a por entrega", Rule.UNREADABLE),
             ("pyloto", "cin\u0441o por entrega", Rule.UNREADABLE),
             ("pyloto", "Это стоит дорого", Rule.UNREADABLE),
@@ -244,6 +275,7 @@ class TestParts:
             ("tem 1,65 m", "Com 1,65 m, a equipe olha antes."),
             ("queria 100 folhetos e 75 cartazes", "O total fica em 175 peças."),
             ("umas 3 da tarde", "Anotei: três da tarde."),
+            ("she turns 40", "How lovely, her 40th!"),
             ("são 2 Fiorinos", "Anotei um Fiorino e outro."),
         ],
     )
@@ -252,18 +284,14 @@ class TestParts:
         assert rules("pyloto", text)
 
     def test_a_documented_rate_is_reckoned_with(self) -> None:
-        plain = institution("pyloto")
-        rate = plain.intents[0].model_copy(update={"answer": "A conta é de 8 folhas por caixa, e 10 caixas por carro."})
-        reckoner = Floor(plain.model_copy(update={"intents": (rate, *plain.intents[1:])}))
+        reckoner = answering("A conta é de 8 folhas por caixa, e 10 caixas por carro.")
         asked = KnownFacts(person_texts=("são 45 caixas",))
         assert reckoner.check_text("Para 45 caixas são 360 folhas, em 4,5 carros.", asked) == ()
         assert reckoner.check_text("Para 45 caixas são 370 folhas.", asked)
         assert reckoner.check_text("São 360 folhas.", NOBODY)
 
     def test_an_hour_is_moved_by_a_documented_time(self) -> None:
-        plain = institution("pyloto")
-        lasts = plain.intents[0].model_copy(update={"answer": "A visita dura 90 minutos, e se marca 3 meses antes."})
-        reckoner = Floor(plain.model_copy(update={"intents": (lasts, *plain.intents[1:])}))
+        reckoner = answering("A visita dura 90 minutos, e se marca 3 meses antes.")
         asked = KnownFacts(person_texts=("pode ser às 7h20 de 8/11?",))
         assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h50.", asked) == ()
         assert reckoner.check_text("A visita dura 1h30.", asked) == ()

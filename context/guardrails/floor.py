@@ -49,7 +49,7 @@ _RATE = re.compile(
 _TOTAL = re.compile(r"(?<!\w)(?:tota[il]s?|ao todo|no todo|in all|altogether|en conjunto)(?!\w)")
 _LISTED = re.compile(r": | (?:sao|son|are|seriam|serian) ")
 _ITEMS = (r"; ", r", (?:e |y |and |o |ou |or )?| e | y | and | o | ou | or ")
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
 

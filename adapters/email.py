@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
-from contracts.errors import ConfigurationError, TransientError
+from contracts.errors import TransientError
 
 TIMEOUT_SECONDS = 10
 
@@ -18,17 +18,11 @@ class EmailError(TransientError):
 
 
 class Mailer:
-    """Sender of plain texts. `url` is `smtp://` (STARTTLS where the server offers it) or `smtps://USER:PASSWORD@HOST:PORT`.
-
-    Raises:
-        ConfigurationError: it is no such address.
-    """
+    """Sender of plain texts. `url` is `smtp://` (STARTTLS where the server offers it) or `smtps://USER:PASSWORD@HOST:PORT`."""
 
     def __init__(self, url: str, *, to: Sequence[str]) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ConfigurationError("PROSA_SMTP_URL is smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT")
-        self._is_tls, self._host, self._port = parts.scheme == "smtps", parts.hostname, parts.port or 0
+        self._is_tls, self._host, self._port = parts.scheme == "smtps", parts.hostname or "", parts.port or 0
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._to = tuple(to)
 

@@ -1,9 +1,10 @@
 """Settings of the processes: one frozen object, read from the environment and checked before the first message."""
 
 import difflib
+import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from ipaddress import ip_network
@@ -12,8 +13,18 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from dotenv.parser import parse_stream
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.access import Key, Role, TrustedProxy
@@ -41,6 +52,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
 TemplateCategory = Annotated[str, Field(pattern="^(marketing|utility|authentication)$")]
 M = TypeVar("M", bound=BaseModel)
+A = TypeVar("A", str, SecretStr)
 
 
 def _by_name(pairs: object) -> object:
@@ -51,6 +63,41 @@ def _by_name(pairs: object) -> object:
 
 
 SimilarityThreshold = Annotated[float, Field(ge=0.9, le=1)]
+
+
+def _form(is_right: Callable[[str], bool], form: str) -> AfterValidator:
+    """Return the check of a setting. Its error says the form and not what was given: that may be a secret."""
+
+    def check(given: A) -> A:
+        if not is_right(_text(given)):
+            raise ValueError(f"say {form}")
+        return given
+
+    return AfterValidator(check)
+
+
+def is_address(text: str, *schemes: str) -> bool:
+    """Check for an address with one of the schemes, a host and, if any, a port."""
+    try:
+        # `urlsplit` drops line ends and tabs in silence.
+        parts, is_one_line = urlsplit(text), text.isprintable() and " " not in text
+        return is_one_line and parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_web_address(text: str) -> bool:
+    """Check for an address of a server that speaks HTTP, which may be shown: without user and password."""
+    return is_address(text, "http", "https") and urlsplit(text).username is None
+
+
+WEB = "http://HOST:PORT/PATH or https://HOST/PATH, in one line"
+WebAddress = Annotated[str, _form(is_web_address, f"{WEB} and without user and password")]
+SecretWebAddress = Annotated[SecretStr, _form(lambda text: is_address(text, "http", "https"), WEB)]
+SMTP = "smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT, special signs percent-encoded"
+MailServer = Annotated[SecretStr, _form(lambda text: is_address(text, "smtp", "smtps"), SMTP)]
+HostAndPort = Annotated[str, _form(lambda at: "/" not in at and is_address(f"http://{at}", "http"), "HOST:PORT alone")]
+HeaderSecret = Annotated[SecretStr, _form(lambda key: key.isascii() and key.isprintable(), "it in one line of ASCII")]
 
 
 class ChannelSettings(BaseModel):
@@ -115,34 +162,34 @@ class Settings(BaseSettings):
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
     prompts_kept_hours: float | None = Field(None, ge=0, le=720, validation_alias="PROSA_PROMPTS_KEPT_HOURS")
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
-    analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
+    analysis_callback_url: WebAddress | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
     analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
 
-    notify_slack_url: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SLACK_URL")
+    notify_slack_url: SecretWebAddress | None = Field(None, validation_alias="PROSA_NOTIFY_SLACK_URL")
     notify_email: str = Field("", validation_alias="PROSA_NOTIFY_EMAIL")
-    smtp_url: SecretStr | None = Field(None, validation_alias="PROSA_SMTP_URL")
+    smtp_url: MailServer | None = Field(None, validation_alias="PROSA_SMTP_URL")
     report_email: str = Field("", validation_alias="PROSA_REPORT_EMAIL")
-    notify_url: str | None = Field(None, validation_alias="PROSA_NOTIFY_URL")
+    notify_url: WebAddress | None = Field(None, validation_alias="PROSA_NOTIFY_URL")
     notify_secret: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SECRET")
     notify_events: str = Field(NoticeEvent.HAND_OFF.value, validation_alias="PROSA_NOTIFY_EVENTS")
     notify_again_minutes: int = Field(10, ge=0, validation_alias="PROSA_NOTIFY_AGAIN_MINUTES")
-    public_url: str = Field("", validation_alias="PROSA_PUBLIC_URL")
+    public_url: WebAddress | None = Field(None, validation_alias="PROSA_PUBLIC_URL")
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     redis_cache_url: SecretStr | None = Field(None, validation_alias="REDIS_CACHE_URL")
 
     google_cloud_project: str | None = Field(None, validation_alias="GOOGLE_CLOUD_PROJECT")
-    firestore_emulator_host: str | None = Field(None, validation_alias="FIRESTORE_EMULATOR_HOST")
+    firestore_emulator_host: HostAndPort | None = Field(None, validation_alias="FIRESTORE_EMULATOR_HOST")
     firestore_database: str = Field("(default)", validation_alias="PROSA_FIRESTORE_DATABASE")
     tasks_queue: str | None = Field(None, validation_alias="PROSA_TASKS_QUEUE")
-    tasks_url: str | None = Field(None, validation_alias="PROSA_TASKS_URL")
+    tasks_url: WebAddress | None = Field(None, validation_alias="PROSA_TASKS_URL")
     tasks_service_account: str | None = Field(None, validation_alias="PROSA_TASKS_SERVICE_ACCOUNT")
     tasks_audience: str | None = Field(None, validation_alias="PROSA_TASKS_AUDIENCE")
-    tasks_certs_url: str = Field(GOOGLE_CERTS_URL, validation_alias="PROSA_TASKS_CERTS_URL")
-    tasks_emulator_host: str | None = Field(None, validation_alias="CLOUD_TASKS_EMULATOR_HOST")
+    tasks_certs_url: WebAddress = Field(GOOGLE_CERTS_URL, validation_alias="PROSA_TASKS_CERTS_URL")
+    tasks_emulator_host: HostAndPort | None = Field(None, validation_alias="CLOUD_TASKS_EMULATOR_HOST")
 
-    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
-    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    anthropic_api_key: HeaderSecret | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: WebAddress | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
     model_provider: Literal["anthropic", "vertex", "bedrock"] = Field(
         "anthropic", validation_alias="PROSA_MODEL_PROVIDER"
     )
@@ -150,10 +197,10 @@ class Settings(BaseSettings):
         StructuredOutput.OUTPUT_CONFIG, validation_alias="PROSA_STRUCTURED_OUTPUT"
     )
     cloud_ml_region: str | None = Field(None, validation_alias="CLOUD_ML_REGION")
-    vertex_base_url: str | None = Field(None, validation_alias="ANTHROPIC_VERTEX_BASE_URL")
+    vertex_base_url: WebAddress | None = Field(None, validation_alias="ANTHROPIC_VERTEX_BASE_URL")
     aws_region: str | None = Field(None, validation_alias="AWS_REGION")
-    bedrock_api_key: SecretStr | None = Field(None, validation_alias="AWS_BEARER_TOKEN_BEDROCK")
-    bedrock_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BEDROCK_BASE_URL")
+    bedrock_api_key: HeaderSecret | None = Field(None, validation_alias="AWS_BEARER_TOKEN_BEDROCK")
+    bedrock_base_url: WebAddress | None = Field(None, validation_alias="ANTHROPIC_BEDROCK_BASE_URL")
     model_state: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_STATE")
     model_response: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_RESPONSE")
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
@@ -170,7 +217,7 @@ class Settings(BaseSettings):
     budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
     budget_new_share: Decimal = Field(Decimal("0.5"), gt=0, le=1, validation_alias="PROSA_BUDGET_NEW_SHARE")
-    slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
+    slack_webhook_url: SecretWebAddress | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
     grafana_url: HttpUrl | None = Field(None, validation_alias="PROSA_GRAFANA_URL")
     jaeger_url: HttpUrl | None = Field(None, validation_alias="PROSA_JAEGER_URL")
     time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
@@ -209,15 +256,15 @@ class Settings(BaseSettings):
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
 
     transcriber: Literal["none", "openai", "google", "local"] = Field("none", validation_alias="PROSA_TRANSCRIBER")
-    transcriber_url: str | None = Field(None, validation_alias="PROSA_TRANSCRIBER_URL")
-    transcriber_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
+    transcriber_url: WebAddress | None = Field(None, validation_alias="PROSA_TRANSCRIBER_URL")
+    transcriber_key: HeaderSecret = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
     chosen_transcriber_model: str = Field("", validation_alias="PROSA_TRANSCRIBER_MODEL")
     transcriber_location: str = Field("global", min_length=1, validation_alias="PROSA_TRANSCRIBER_LOCATION")
     transcriber_timeout_s: float = Field(20, gt=0, le=120, validation_alias="PROSA_TRANSCRIBER_TIMEOUT_S")
     transcriber_longest_s: float = Field(300, gt=0, le=7200, validation_alias="PROSA_TRANSCRIBER_LONGEST_S")
     speech: Literal["none", "openai"] = Field("none", validation_alias="PROSA_SPEECH")
-    speech_url: str = Field("https://api.openai.com/v1", min_length=1, validation_alias="PROSA_SPEECH_URL")
-    speech_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_SPEECH_KEY")
+    speech_url: WebAddress = Field("https://api.openai.com/v1", validation_alias="PROSA_SPEECH_URL")
+    speech_key: HeaderSecret = Field(SecretStr(""), validation_alias="PROSA_SPEECH_KEY")
     speech_model: str = Field("tts-1", min_length=1, validation_alias="PROSA_SPEECH_MODEL")
     speech_voice: str = Field("alloy", min_length=1, validation_alias="PROSA_SPEECH_VOICE")
     speech_timeout_s: float = Field(10, gt=0, le=60, validation_alias="PROSA_SPEECH_TIMEOUT_S")
@@ -541,17 +588,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _keys_fit_a_header(self) -> Self:
-        for name, key in {
-            "ANTHROPIC_API_KEY": self.anthropic_api_key,
-            "AWS_BEARER_TOKEN_BEDROCK": self.bedrock_api_key,
-        }.items():
-            text = key.get_secret_value() if key else ""
-            if not (text.isascii() and text.isprintable()):
-                raise ValueError(f"{name} holds what no header can: copy the key again, in one line")
-        return self
-
-    @model_validator(mode="after")
     def _structured_templates_are_chosen(self) -> Self:
         if self.use_structured_templates and not self.use_templates:
             raise ValueError(
@@ -592,17 +628,6 @@ class Settings(BaseSettings):
             raise ValueError("OTEL_EXPORTER_OTLP_HEADERS is NAME=VALUE,NAME=VALUE in ASCII")
         return self
 
-    @model_validator(mode="after")
-    def _callback_is_signed(self) -> Self:
-        if self.analysis_callback_url is not None and self.analysis_callback_secret is None:
-            raise ValueError(
-                "PROSA_ANALYSIS_CALLBACK_URL needs PROSA_ANALYSIS_CALLBACK_SECRET, which signs what is sent"
-            )
-        schemes = ("https://",) if self.is_production else ("https://", "http://")
-        if self.analysis_callback_url is not None and not self.analysis_callback_url.startswith(schemes):
-            raise ValueError(f"PROSA_ANALYSIS_CALLBACK_URL begins with {' or '.join(schemes)}")
-        return self
-
     @property
     def notify_event_names(self) -> list[str]:
         """The events that the signed webhook gets."""
@@ -610,28 +635,31 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _notices_have_addresses(self) -> Self:
-        if self.notify_url is not None and self.notify_secret is None:
-            raise ValueError("PROSA_NOTIFY_URL needs PROSA_NOTIFY_SECRET, which signs what is sent")
-        if self.report_email and self.smtp_url is None:
-            raise ValueError("PROSA_REPORT_EMAIL needs PROSA_SMTP_URL")
-        if self.notify_email and self.smtp_url is None:
-            raise ValueError("PROSA_NOTIFY_EMAIL needs PROSA_SMTP_URL, the server that takes the messages")
+        is_unsigned = self.analysis_callback_url and not self.analysis_callback_secret
+        for name, needed, is_missing in (
+            ("PROSA_NOTIFY_URL", "PROSA_NOTIFY_SECRET", self.notify_url and not self.notify_secret),
+            ("PROSA_REPORT_EMAIL", "PROSA_SMTP_URL", self.report_email and not self.smtp_url),
+            ("PROSA_NOTIFY_EMAIL", "PROSA_SMTP_URL", self.notify_email and not self.smtp_url),
+            ("PROSA_ANALYSIS_CALLBACK_URL", "PROSA_ANALYSIS_CALLBACK_SECRET", is_unsigned),
+        ):
+            if is_missing:
+                raise ValueError(f"{name} needs {needed}")
         if unknown := set(self.notify_event_names) - set(NoticeEvent):
             raise ValueError(f"PROSA_NOTIFY_EVENTS={', '.join(sorted(unknown))}: say {', '.join(NoticeEvent)}")
-        schemes = ("https://",) if self.is_production else ("https://", "http://")
-        slack = self.notify_slack_url.get_secret_value() if self.notify_slack_url else None
-        given = {"PROSA_NOTIFY_SLACK_URL": slack, "PROSA_NOTIFY_URL": self.notify_url}
-        for name, url in {**given, "PROSA_PUBLIC_URL": self.public_url}.items():
-            if url and not url.startswith(schemes):
-                raise ValueError(f"{name} begins with {' or '.join(schemes)}")
         return self
 
     @model_validator(mode="after")
-    def _slack_webhook_is_an_address(self) -> Self:
-        schemes = ("https://",) if self.is_production else ("https://", "http://")
-        url = self.slack_webhook_url
-        if url is not None and not url.get_secret_value().startswith(schemes):
-            raise ValueError(f"PROSA_SLACK_WEBHOOK_URL begins with {' or '.join(schemes)}")
+    def _what_leaves_is_encrypted(self) -> Self:
+        given = {
+            "PROSA_NOTIFY_SLACK_URL": self.notify_slack_url,
+            "PROSA_SLACK_WEBHOOK_URL": self.slack_webhook_url,
+            "PROSA_NOTIFY_URL": self.notify_url,
+            "PROSA_ANALYSIS_CALLBACK_URL": self.analysis_callback_url,
+            "PROSA_PUBLIC_URL": self.public_url,
+        }
+        plain = [name for name, url in given.items() if url and urlsplit(_text(url)).scheme != "https"]
+        if self.is_production and plain:
+            raise ValueError(f"PROSA_ENV=production needs https:// in {', '.join(plain)}")
         return self
 
     @model_validator(mode="after")
@@ -706,9 +734,9 @@ def compose_settings(
     """
     own = dict(os.environ if environ is None else environ)
     is_development = own.get("PROSA_ENV", "development") == "development"
-    from_file = dotenv_values(env_file, interpolate=False) if is_development and env_file is not None else {}
-    values = {name: (value or "").strip() for name, value in {**from_file, **own}.items()}
-    if unknown := _unknown(values, channels):
+    from_file = _of_file(env_file) if is_development and env_file is not None and env_file.is_file() else {}
+    values = {name: value.strip() for name, value in {**from_file, **own}.items()}
+    if unknown := _unknown(values, channels, of_file=from_file):
         raise ConfigurationError("; ".join(unknown))
     source = EnvSettingsSource(Settings, case_sensitive=True)
     source.env_vars = given = {name: value for name, value in values.items() if value}
@@ -720,6 +748,19 @@ def compose_settings(
     if problems:
         raise ConfigurationError("; ".join(problems))
     return settings
+
+
+def _of_file(path: Path) -> dict[str, str]:
+    """Read `NAME=VALUE` lines. A line that is none is refused: with an open quote it would swallow those after it."""
+    try:
+        lines = list(parse_stream(io.StringIO(path.read_text("utf-8-sig"))))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not UTF-8, or cannot be read ({type(exc).__name__})") from None
+    if wrong := [one.original for one in lines if one.error or (one.key and one.value is None)]:
+        # A statement begins with the blank lines before it.
+        places = ", ".join(str(one.line + one.string.rstrip().count("\n")) for one in wrong)
+        raise ConfigurationError(f"{path}, line {places}: write NAME=VALUE, quotes closed, comments behind #")
+    return {one.key: one.value or "" for one in lines if one.key is not None}
 
 
 def _channel_settings(
@@ -766,27 +807,26 @@ def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
         raise ConfigurationError(problems_of(exc)) from None
 
 
-def is_web_address(text: str) -> bool:
-    """Check for an address of a server that speaks HTTP."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        return False
+def _text(given: str | SecretStr) -> str:
+    return given.get_secret_value() if isinstance(given, SecretStr) else given
 
 
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _unknown(values: Iterable[str], channels: Iterable[type[ChannelSettings]]) -> list[str]:
-    """Name the settings with a prefix of ours that no process reads: mostly misspelt, and ignored in silence else."""
+def _unknown(values: Iterable[str], channels: Iterable[type[ChannelSettings]], *, of_file: Iterable[str]) -> list[str]:
+    """Name the settings that no process reads: mostly misspelt, and ignored in silence else.
+
+    They have a prefix of ours, in any case of letters; or are in the file and almost a setting that is not given.
+    """
     of_channels = [name for kind in channels for name in names_of(kind)]
     known = [*names_of(Settings), *of_channels]
     prefixes = ("PROSA_", "PROMPTER_", *(f"{name.partition('_')[0]}_" for name in of_channels))
     problems = []
-    for name in sorted(values):
-        if name.startswith(prefixes) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+    for name in sorted(set(values) - set(known)):
+        is_ours = name.upper().startswith(prefixes)
+        close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6 if is_ours else 0.85)
+        if is_ours or (name in of_file and close and close[0] not in values):
             problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
     return problems

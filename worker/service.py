@@ -184,7 +184,7 @@ async def _notice_delivery(settings: Settings, engine: Engine) -> AsyncIterator[
             random.random,
             receivers,
             timedelta(minutes=settings.notify_again_minutes),
-            settings.public_url,
+            settings.public_url or "",
         )
 
 

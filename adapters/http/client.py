@@ -11,6 +11,8 @@ import aiohttp
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
+from contracts.backoff import retry_after
+
 MAX_ANSWER_BYTES = 1024 * 1024
 CONNECT_SECONDS = 5.0
 CONNECTIONS, KEEP_ALIVE_SECONDS = 100, 5.0
@@ -68,9 +70,7 @@ class Answer:
 
     @property
     def retry_after(self) -> timedelta | None:
-        """The pause that the server names in seconds (RFC 9110), at most a day; None: it names none."""
-        given = self.headers.get("retry-after", "")
-        return timedelta(seconds=min(int(given[:9]), 86_400)) if given.isascii() and given.isdecimal() else None
+        return retry_after(self.headers)
 
 
 def open_client(
@@ -154,8 +154,7 @@ def _parsed(url: str) -> httpx.URL:
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
     pieces: list[bytes] = []
     declared = response.headers.get("content-length", "")
-    size = int(declared) if declared.isdecimal() and len(declared) <= 18 else 0
-    if size > max_bytes:
+    if declared.isdecimal() and len(declared) <= 18 and int(declared) > max_bytes:
         raise TooLongAnswerError("TooLongAnswer", was_sent=True)
     size = 0
     async for piece in response.aiter_bytes():

@@ -9,9 +9,7 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 import anthropic
@@ -20,6 +18,7 @@ import orjson
 from anthropic.types import MessageParam
 from pydantic import ValidationError
 
+from contracts.backoff import retry_after
 from contracts.conversation import TokenCount
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.media import MediaFile
@@ -295,16 +294,5 @@ def _refusal(response: httpx2.Response) -> ModelUnavailableError | ModelRequestR
     asked = f" to {request_id}" if REQUEST_ID.fullmatch(request_id) else ""
     text = f"the provider answered {status}{asked}"
     if status in (408, 409, 429) or status >= 500:
-        return ModelUnavailableError(text, retry_after=_retry_after(headers))
+        return ModelUnavailableError(text, retry_after=retry_after(headers))
     return ModelRequestRejectedError(text, status=status)
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the pause of `Retry-After`: seconds, or the time until a date by the server's own clock."""
-    value = headers.get("retry-after", "")
-    with suppress(ValueError, OverflowError):
-        return timedelta(seconds=max(0.0, float(value)))
-    try:
-        return parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None

@@ -9,11 +9,9 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.http.listener import listen
+from contracts.backoff import retry_after
 from sandbox.behaviour import Counters
 from sandbox.chance import Chance
 from sandbox.cloud_tasks.behaviour import TasksBehaviour, TokenFault
@@ -328,9 +327,9 @@ class CloudTasksDouble:
             answer = await self._post(task)
         if isinstance(answer, httpx.Response):
             outcome = Outcome.SUCCEEDED if answer.is_success else Outcome.REFUSED
-            status, retry_after = answer.status_code, _retry_after(answer)
+            status, pause = answer.status_code, retry_after(answer.headers) or timedelta(0)
         else:
-            outcome, status, retry_after = answer, None, timedelta(0)
+            outcome, status, pause = answer, None, timedelta(0)
         return AttemptRecord(
             task=task.name,
             number=task.dispatches + 1,
@@ -339,7 +338,7 @@ class CloudTasksDouble:
             ended_at=self.now(),
             outcome=outcome,
             status=status,
-            retry_after=retry_after,
+            retry_after=pause,
         )
 
     async def _post(self, task: HeldTask) -> httpx.Response | Outcome:
@@ -418,17 +417,6 @@ class CloudTasksDouble:
         return JSON({"held": held, "attempts": attempts, "counters": self.counters.all()})
 
 
-@asynccontextmanager
-async def running_cloud_tasks(*queues: str, **options: Any) -> AsyncIterator[CloudTasksDouble]:
-    """Run a double with these queues; the other options are those of `CloudTasksDouble`."""
-    double = CloudTasksDouble(queues=queues, **options)
-    await double.start()
-    try:
-        yield double
-    finally:
-        await double.close()
-
-
 def _checked(task: tasks_v2.Task) -> tasks_v2.Task:
     request, url = task.http_request, task.http_request.url
     faults = {
@@ -450,15 +438,3 @@ def _checked(task: tasks_v2.Task) -> tasks_v2.Task:
         if is_wrong:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
     return task
-
-
-def _retry_after(response: httpx.Response) -> timedelta:
-    """Return the delay that the worker requests, in seconds or as a date; zero without a request."""
-    wish = response.headers.get("retry-after", "").strip()
-    if wish.isascii() and wish.isdigit():
-        return timedelta(seconds=min(int(wish[:9]), 86_400))
-    try:
-        at = parsedate_to_datetime(wish)
-    except ValueError:
-        return timedelta(0)
-    return max(timedelta(0), (at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC))

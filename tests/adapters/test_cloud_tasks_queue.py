@@ -16,7 +16,8 @@ from adapters.google.cloud_tasks import CloudTasksQueue, QueueUnavailableError, 
 from contracts.errors import ConfigurationError
 from contracts.values import ConversationId
 from observability.logs import configure_logs
-from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
+from sandbox.cloud_tasks.double import CloudTasksDouble
+from tests.cloud_tasks import running_cloud_tasks
 
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 URL = "https://worker.example.run.app/tasks/process"

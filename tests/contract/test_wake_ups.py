@@ -23,8 +23,8 @@ from adapters.redis.database import RedisDatabase
 from cli.serving import server_of
 from contracts.ports import WakeUps
 from contracts.values import ConversationId
-from sandbox.cloud_tasks.double import running_cloud_tasks
 from tests.builders import PATIENCE, ROOT
+from tests.cloud_tasks import running_cloud_tasks
 from tests.real_services import free_port, redis_url
 from worker.scheduling.keyed_queue import EmbeddedQueue
 

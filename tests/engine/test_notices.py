@@ -17,7 +17,6 @@ from adapters.email import EmailError, Mailer
 from adapters.http.callbacks import HttpCallback, signature
 from adapters.http.slack import SlackWebhook
 from contracts.analysis import AnalysisKind
-from contracts.errors import ConfigurationError
 from contracts.links import linkifier
 from contracts.notices import COLLECTION, NoticeEvent, NoticeTarget
 from contracts.ports import Store
@@ -242,11 +241,6 @@ async def test_a_receiver_that_never_answers_is_given_up_and_an_erased_person_is
     assert await waiting(bed.store, bed) == 1
     await erase(C1, bed.engine.operators)
     assert await waiting(bed.store, bed) == 0
-
-
-def test_an_address_of_no_mail_server_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="PROSA_SMTP_URL"):
-        Mailer("mail.example", to=["a@b.example"])
 
 
 async def test_a_look_says_how_many_it_took_so_that_a_full_one_is_followed_at_once(store: Any) -> None:

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.cloud_tasks.double import CloudTasksDouble, Outcome, running_cloud_tasks
+from sandbox.cloud_tasks.double import CloudTasksDouble, Outcome
+from tests.cloud_tasks import running_cloud_tasks
 
 LOCATION = "projects/p/locations/l"
 QUEUE = f"{LOCATION}/queues/wake-ups"

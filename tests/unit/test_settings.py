@@ -85,7 +85,7 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         ({"PROSA_ANALYSIS_CALLBACK_URL": "https://x.example"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
         (
             {"PROSA_ANALYSIS_CALLBACK_URL": "file:///etc/passwd", "PROSA_ANALYSIS_CALLBACK_SECRET": "s"},
-            "begins with https:// or http://",
+            "PROSA_ANALYSIS_CALLBACK_URL: say http://HOST:PORT/PATH or https://HOST/PATH",
         ),
         ({"PROSA_TIME_ZONE": "Mars/Base"}, "say UTC or one like America/Sao_Paulo"),
         ({"PROSA_TIME_ZONE": "../../etc/passwd"}, "PROSA_TIME_ZONE"),
@@ -134,6 +134,92 @@ def test_a_contradiction_stops_the_process(environ: dict[str, str], named: str) 
     with pytest.raises(ConfigurationError) as error:
         settings_of(**environ)
     assert named in str(error.value)
+
+
+SECRET = "hunter-2-hunter"
+WEB_ADDRESSES = (
+    *("PROSA_TASKS_URL", "PROSA_TASKS_CERTS_URL", "ANTHROPIC_BASE_URL", "ANTHROPIC_VERTEX_BASE_URL"),
+    *("ANTHROPIC_BEDROCK_BASE_URL", "PROSA_TRANSCRIBER_URL", "PROSA_SPEECH_URL", "PROSA_ANALYSIS_CALLBACK_URL"),
+    *("PROSA_NOTIFY_URL", "PROSA_NOTIFY_SLACK_URL", "PROSA_SLACK_WEBHOOK_URL", "PROSA_PUBLIC_URL"),
+    *(
+        "WHATSAPP_API_URL",
+        "TELEGRAM_API_URL",
+        "SLACK_API_URL",
+        "MESSENGER_API_URL",
+        "INSTAGRAM_API_URL",
+        "CHATWOOT_URL",
+    ),
+)
+SIGNED = {"PROSA_NOTIFY_SECRET": "s", "PROSA_ANALYSIS_CALLBACK_SECRET": "s"}
+CHANNELS = {name: "1:a" for kind in settings_classes() for name in kind.required() if not name.endswith("_URL")} | {
+    "CHATWOOT_URL": "https://chatwoot.example"
+}
+
+
+@pytest.mark.parametrize("name", WEB_ADDRESSES)
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("localhost:8000", "example.com", "http://", "http:///x", "ftp://example.com", "http://example.com:99999"),
+        *("http://example.com:http", "http://example.com:0", "http://[::1", '"http://example.com"'),
+        *("http://example .com", "http://example.com\nx", f"http://ana:{SECRET}@example.com:99999"),
+    ],
+)
+def test_an_address_that_nothing_can_be_sent_to_stops_the_process(name: str, address: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(**CHANNELS | SIGNED | {name: address})
+    assert str(error.value).startswith(f"{name}: say http://HOST:PORT/PATH or https://HOST/PATH, in one line")
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("name", WEB_ADDRESSES)
+@pytest.mark.parametrize(
+    "address", [" https://example.com/ ", "HTTPS://EXAMPLE.com:8443/a/b?c=d", "http://[::1]:80", "http://exämple.com"]
+)
+def test_an_address_may_have_a_port_a_path_and_white_space_around_it(name: str, address: str) -> None:
+    assert settings_of(**CHANNELS | SIGNED | {name: address})
+
+
+def test_a_password_may_be_in_an_address_that_is_never_shown_and_in_no_other() -> None:
+    address = f"https://ana:{SECRET}@example.com/hook"
+    assert settings_of(PROSA_SLACK_WEBHOOK_URL=address)
+    with pytest.raises(ConfigurationError, match=r"PROSA_NOTIFY_URL: say .* without user and password") as error:
+        settings_of(PROSA_NOTIFY_URL=address, **SIGNED)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["mail.example", "https://mail.example", "smtp://", f"smtps://ana:{SECRET}@mail.example:99999"]
+)
+def test_an_address_of_no_mail_server_stops_the_process(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="PROSA_SMTP_URL: say smtp://HOST:PORT or smtps://") as error:
+        settings_of(PROSA_SMTP_URL=address)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["FIRESTORE_EMULATOR_HOST", "CLOUD_TASKS_EMULATOR_HOST"])
+def test_an_emulator_is_a_host_and_a_port(name: str) -> None:
+    assert settings_of(**{name: "localhost:8080"})
+    for wrong in ("http://localhost:8080", "localhost:99999", "localhost:8080/"):
+        with pytest.raises(ConfigurationError, match=f"{name}: say HOST:PORT alone"):
+            settings_of(**{name: wrong})
+
+
+@pytest.mark.parametrize("name", ["PROSA_NOTIFY_URL", "PROSA_ANALYSIS_CALLBACK_URL", "PROSA_SLACK_WEBHOOK_URL"])
+def test_what_leaves_in_production_is_encrypted(name: str) -> None:
+    assert settings_of(**PRODUCTION | SIGNED | {name: "HTTPS://example.com"})
+    with pytest.raises(ConfigurationError, match=f"PROSA_ENV=production needs https:// in {name}"):
+        settings_of(**PRODUCTION | SIGNED | {name: "http://example.com"})
+
+
+@pytest.mark.parametrize(
+    "name", ["WHATSAPP_ACCESS_TOKEN", "SLACK_BOT_TOKEN", "MESSENGER_ACCESS_TOKEN", "CHATWOOT_TOKEN", "PROSA_SPEECH_KEY"]
+)
+@pytest.mark.parametrize("key", HEADERLESS)
+def test_a_token_that_no_header_can_hold_stops_the_process(name: str, key: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(**CHANNELS | {name: key})
+    assert str(error.value) == f"{name}: say it in one line of ASCII"
 
 
 def test_no_secret_is_shown(recwarn: pytest.WarningsRecorder) -> None:
@@ -229,6 +315,36 @@ def test_the_file_is_read_as_such_files_are(tmp_path: Path) -> None:
     assert settings.log_level == "INFO"
     assert settings.redis_url
     assert settings.redis_url.get_secret_value() == "redis://:p${HOME}w@h/0"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'PORT="8123\nPROSA_HOST=127.0.0.1\n', "line 1"),
+        (b"# a comment\n\nPORT: 8123\n", "line 3"),
+        (b"PORT=8123\nset PROSA_HOST=127.0.0.1\nPROSA_ENV\n", "line 2, 3"),
+        (b"PROSA_MODEL_STATE=caf\xe9\n", "is not UTF-8"),
+        ("PORT=8123\n".encode("utf-16"), "is not UTF-8"),
+        (b"prosa_host=0.0.0.0\n", "prosa_host is not a setting; did you mean PROSA_HOST?"),
+        (b"ANTHROPIC_API_KEYS=k\n", "did you mean ANTHROPIC_API_KEY?"),
+        (b"WHATSAP_APP_SECRET=k\n", "did you mean WHATSAPP_APP_SECRET?"),
+        (b"REDIS_URI=redis://h/0\n", "did you mean REDIS_URL?"),
+    ],
+)
+def test_a_line_of_the_file_that_would_be_ignored_stops_the_process(
+    content: bytes, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as error:
+        read_settings({}, env_file=file)
+    assert problem in str(error.value)
+
+
+def test_the_file_may_be_of_windows_and_have_settings_of_other_programs(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbfPORT=8123\r\nREDIS_URL=redis://h/0\r\nREDIS_URI=redis://h/0\r\nPOSTGRES_DB=x\r\n")
+    assert read_settings({"REDIS_URIS": "of another program"}, env_file=file).port == 8123
 
 
 def test_a_machine_without_time_zones_is_told_so_and_not_that_the_setting_is_wrong(tmp_path: Path) -> None:

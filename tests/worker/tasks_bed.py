@@ -18,7 +18,8 @@ from adapters.http.access import Access
 from adapters.http.listener import listen
 from contracts.values import ConversationId
 from observability.metrics import REGISTRY
-from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
+from sandbox.cloud_tasks.double import CloudTasksDouble
+from tests.cloud_tasks import running_cloud_tasks
 from worker.engines.cloud_tasks import TasksDependencies, WakeUpOutcome, create_tasks_app
 from worker.engines.health import Operation
 

@@ -3,13 +3,13 @@
 import hmac
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Markup
-from contracts.settings import ChannelSettings
+from contracts.settings import ChannelSettings, HeaderSecret, WebAddress
 
 
 class ChatwootSettings(ChannelSettings):
@@ -18,8 +18,8 @@ class ChatwootSettings(ChannelSettings):
     title: ClassVar[str] = "Chatwoot"
     is_help_desk = True
 
-    url: str = Field(validation_alias="CHATWOOT_URL")
-    token: SecretStr = Field(validation_alias="CHATWOOT_TOKEN")
+    url: WebAddress = Field(validation_alias="CHATWOOT_URL")
+    token: HeaderSecret = Field(validation_alias="CHATWOOT_TOKEN")
     account_id: str = Field(validation_alias="CHATWOOT_ACCOUNT_ID")
     file_hosts: str = Field("", validation_alias="CHATWOOT_FILE_HOSTS")
 

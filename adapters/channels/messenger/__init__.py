@@ -9,7 +9,7 @@ from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import Channel, ChannelInbound, ChannelLimits
-from contracts.settings import ChannelSettings
+from contracts.settings import ChannelSettings, HeaderSecret, WebAddress
 
 
 class GraphSettings(ChannelSettings):
@@ -26,8 +26,8 @@ class MessengerSettings(GraphSettings):
 
     app_secret: SecretStr = Field(validation_alias="MESSENGER_APP_SECRET")
     verify_token: SecretStr = Field(validation_alias="MESSENGER_VERIFY_TOKEN")
-    access_token: SecretStr = Field(validation_alias="MESSENGER_ACCESS_TOKEN")
-    api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="MESSENGER_API_URL")
+    access_token: HeaderSecret = Field(validation_alias="MESSENGER_ACCESS_TOKEN")
+    api_url: WebAddress = Field("https://graph.facebook.com/v26.0", validation_alias="MESSENGER_API_URL")
 
 
 class InstagramSettings(GraphSettings):
@@ -35,8 +35,8 @@ class InstagramSettings(GraphSettings):
 
     app_secret: SecretStr = Field(validation_alias="INSTAGRAM_APP_SECRET")
     verify_token: SecretStr = Field(validation_alias="INSTAGRAM_VERIFY_TOKEN")
-    access_token: SecretStr = Field(validation_alias="INSTAGRAM_ACCESS_TOKEN")
-    api_url: str = Field("https://graph.instagram.com/v26.0", validation_alias="INSTAGRAM_API_URL")
+    access_token: HeaderSecret = Field(validation_alias="INSTAGRAM_ACCESS_TOKEN")
+    api_url: WebAddress = Field("https://graph.instagram.com/v26.0", validation_alias="INSTAGRAM_API_URL")
 
 
 # Limits of a message on Messenger and Instagram. Source: Meta, Send API, quick replies and button template (2026).

@@ -41,7 +41,7 @@ def _fields(name: str) -> tuple[str, ...]:
 
 def _asking(name: str, settings: GraphSettings) -> AbstractAsyncContextManager[Question]:
     authorization = f"Bearer {settings.access_token.get_secret_value()}"
-    return questions(settings.api_url.rstrip("/"), f"{name.upper()}_API_URL", Authorization=authorization)
+    return questions(settings.api_url, f"{name.upper()}_API_URL", Authorization=authorization)
 
 
 async def _read(ask: Question, method: str, path: str, name: str, **given: Any) -> dict[str, Any]:

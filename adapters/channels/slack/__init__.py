@@ -8,7 +8,7 @@ from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Markup
-from contracts.settings import ChannelSettings
+from contracts.settings import ChannelSettings, HeaderSecret, WebAddress
 
 
 class SlackSettings(ChannelSettings):
@@ -17,8 +17,8 @@ class SlackSettings(ChannelSettings):
     title: ClassVar[str] = "Slack"
 
     signing_secret: SecretStr = Field(validation_alias="SLACK_SIGNING_SECRET")
-    bot_token: SecretStr = Field(validation_alias="SLACK_BOT_TOKEN")
-    api_url: str = Field("https://slack.com/api", validation_alias="SLACK_API_URL")
+    bot_token: HeaderSecret = Field(validation_alias="SLACK_BOT_TOKEN")
+    api_url: WebAddress = Field("https://slack.com/api", validation_alias="SLACK_API_URL")
 
 
 # Limits of a message on Slack. Source: Slack, chat.postMessage and the reference of Block Kit.

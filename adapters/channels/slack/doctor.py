@@ -10,7 +10,7 @@ SCOPES = ("chat:write", "im:history", "app_mentions:read")
 async def examine(settings: SlackSettings) -> Finding:
     """Ask who the token is, and read its scopes; nothing is sent or changed."""
     authorization = f"Bearer {settings.bot_token.get_secret_value()}"
-    async with questions(settings.api_url.rstrip("/"), "SLACK_API_URL", Authorization=authorization) as ask:
+    async with questions(settings.api_url, "SLACK_API_URL", Authorization=authorization) as ask:
         answer = await ask("POST", "/auth.test")
     if answer.content.get("ok") is not True:
         step = "set SLACK_BOT_TOKEN to the Bot User OAuth Token of the app's page OAuth & Permissions"

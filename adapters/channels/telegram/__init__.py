@@ -9,7 +9,7 @@ from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Markup
-from contracts.settings import ChannelSettings
+from contracts.settings import ChannelSettings, WebAddress
 
 TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,256}")
 
@@ -21,7 +21,7 @@ class TelegramSettings(ChannelSettings):
 
     bot_token: SecretStr = Field(validation_alias="TELEGRAM_BOT_TOKEN")
     secret_token: SecretStr = Field(validation_alias="TELEGRAM_SECRET_TOKEN")
-    api_url: str = Field("https://api.telegram.org", validation_alias="TELEGRAM_API_URL")
+    api_url: WebAddress = Field("https://api.telegram.org", validation_alias="TELEGRAM_API_URL")
     groups: bool = Field(False, validation_alias="TELEGRAM_GROUPS")
 
     @field_validator("bot_token")

@@ -9,7 +9,7 @@ from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Markup, Rate
-from contracts.settings import ChannelSettings
+from contracts.settings import ChannelSettings, HeaderSecret, WebAddress
 
 
 class WhatsAppSettings(ChannelSettings):
@@ -20,11 +20,11 @@ class WhatsAppSettings(ChannelSettings):
     app_secret: SecretStr = Field(validation_alias="WHATSAPP_APP_SECRET")
     app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
     verify_token: SecretStr = Field(validation_alias="WHATSAPP_VERIFY_TOKEN")
-    access_token: SecretStr = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
+    access_token: HeaderSecret = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
     phone_number_id: str = Field(validation_alias="WHATSAPP_PHONE_NUMBER_ID")
     messages_per_second: int = Field(80, ge=1, le=1000, validation_alias="WHATSAPP_MESSAGES_PER_SECOND")
     new_people_per_day: int | None = Field(None, ge=1, le=1_000_000, validation_alias="WHATSAPP_NEW_PEOPLE_PER_DAY")
-    api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
+    api_url: WebAddress = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
 
     @property
     def numbers(self) -> tuple[str, ...]:

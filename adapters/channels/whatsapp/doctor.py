@@ -8,19 +8,16 @@ The callback address and the verify token cannot be read with a system user's to
 import hmac
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-import orjson
-
-from adapters.channels.asking import WITHIN
+from adapters.channels.asking import Question, questions
 from adapters.channels.platform import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
-from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
 from contracts.messages import Template
 
@@ -37,27 +34,31 @@ _EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
 
 async def examine(settings: WhatsAppSettings) -> Finding:
     """Read the platform's view of the settings; nothing is sent or changed."""
-    async with open_client(within=WITHIN) as client:
-        return await Examination(settings, client).finding()
+    async with _asking(settings) as ask:
+        return await Examination(settings, ask).finding()
 
 
 async def subscribe(settings: WhatsAppSettings) -> Finding:
     """Let every business account of the token send its webhooks to the app; the address is set in its dashboard."""
-    async with open_client(within=WITHIN) as client:
-        accounts = await Examination(settings, client).subscribe()
+    async with _asking(settings) as ask:
+        accounts = await Examination(settings, ask).subscribe()
     step = "enter the address and WHATSAPP_VERIFY_TOKEN on WhatsApp's page Configuration of the app dashboard"
     return Finding("whatsapp", Health.NOTE, f"subscribed: {', '.join(accounts)}", step)
+
+
+def _asking(settings: WhatsAppSettings) -> AbstractAsyncContextManager[Question]:
+    authorization = f"Bearer {settings.access_token.get_secret_value()}"
+    return questions(settings.api_url, "WHATSAPP_API_URL", Authorization=authorization)
 
 
 class Examination:
     """One token and one number at one address."""
 
-    def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
+    def __init__(self, settings: WhatsAppSettings, ask: Question) -> None:
         self._token, app_secret = settings.access_token.get_secret_value(), settings.app_secret.get_secret_value()
         self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
         self._numbers, self._new_people = settings.numbers, settings.new_people_per_day
-        self._url = settings.api_url.rstrip("/")
-        self._client = client
+        self._url, self._ask = settings.api_url.rstrip("/"), ask
 
     async def finding(self) -> Finding:
         token = await self._read_token()
@@ -130,23 +131,12 @@ class Examination:
 
     async def _read(self, path: str, *, method: str = "GET", **parameters: str) -> dict[str, Any]:
         """Ask the Graph API with the proof of the app secret. Raises Refusal: it did not answer, or refuses."""
-        try:
-            answer = await ask(
-                self._client,
-                method,
-                f"{self._url}/{path}",
-                within=WITHIN,
-                params={**parameters, "appsecret_proof": self._proof},
-                headers={"Authorization": f"Bearer {self._token}"},
-            )
-            content = orjson.loads(answer.content)
-        except HttpError as exc:
-            raise Refusal(f"{self._url}: {exc}", "check WHATSAPP_API_URL, proxy and network") from exc
-        except orjson.JSONDecodeError as exc:
-            raise Refusal(f"{self._url} answers {answer.status} without JSON", "check WHATSAPP_API_URL") from exc
-        if answer.is_success and isinstance(content, dict):
-            return content
-        raise self._refusal(answer.status, content.get("error", {}) if isinstance(content, dict) else {})
+        parameters["appsecret_proof"] = self._proof
+        answer = await self._ask(method, f"/{path}", params=parameters)
+        if 200 <= answer.status <= 299:
+            return answer.content
+        error = answer.content.get("error")
+        raise self._refusal(answer.status, error if isinstance(error, dict) else {})
 
     def _refusal(self, status: int, error: dict[str, Any]) -> Refusal:
         code, subcode, message = error.get("code"), error.get("error_subcode"), str(error.get("message", ""))
@@ -206,8 +196,8 @@ async def read_templates(settings: WhatsAppSettings) -> list[ListedTemplate]:
     Raises:
         Refusal: the platform did not answer, or refuses; the text says what to do.
     """
-    async with open_client(within=WITHIN) as client:
-        return [ListedTemplate.of(one) for one in await Examination(settings, client).templates(TEMPLATE_FIELDS)]
+    async with _asking(settings) as ask:
+        return [ListedTemplate.of(one) for one in await Examination(settings, ask).templates(TEMPLATE_FIELDS)]
 
 
 def problem_of(template: Template, listed: Iterable[ListedTemplate]) -> str | None:

@@ -19,17 +19,25 @@ from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Mat
 from sandbox.prompted import Prompted, read_prompt
 from sandbox.signs import (
     Bare,
+    asks_again,
+    asks_for_prices,
+    asks_if_machine,
+    asks_to_wait,
     asks_what_is_next,
     bare_reply,
     begins_a_request,
     declines_to_tell,
+    drops_it,
     greets_again,
+    is_emergency,
     is_trickery,
     looks_like_a_company,
     looks_like_spam,
+    says_thanks,
     shows_distress,
     takes_yes_or_no,
     wish_to_leave,
+    wishes_well,
     without_trickery,
 )
 from sandbox.vocabulary import VOCABULARY
@@ -165,6 +173,8 @@ class Brain:
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
         if self._index.distress is not None and shows_distress(prompted.text):
             return Understanding(self._index.distress, prompted.business_line, 0.95, {})
+        if is_emergency(prompted.text) and (rescue := self._index.rescue(prompted.text)) is not None:
+            return Understanding(rescue, prompted.business_line, 0.95, {})
         asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
         if asked and last and last.text == asked:
             sure = 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
@@ -187,6 +197,8 @@ class Brain:
             if main is not None and not corrected.keys() <= {*(going_on.intent.fields if going_on.intent else ())}:
                 going_on = replace(going_on, intent=main)
             return self._with_next_step(going_on, prompted)
+        if self._index.machine is not None and asks_if_machine(prompted.text):
+            return Understanding(self._index.machine, prompted.business_line, 0.95, {})
         if self._index.human is not None and self._index.asks_for_a_human(prompted.text):
             return Understanding(self._index.human, prompted.business_line, 0.94, self._mentioned(prompted, None))
         small = self._small_talk(prompted)
@@ -237,6 +249,12 @@ class Brain:
 
     def _small_talk(self, prompted: Prompted) -> Understanding | None:
         """Interpret replies that depend on the previous message."""
+        if drops_it(prompted.text) or asks_to_wait(prompted.text):
+            return self._going_on(prompted, 0.8, {})
+        if self._index.thanks is not None and says_thanks(prompted.text):
+            return Understanding(self._index.thanks, prompted.business_line, 0.9, {})
+        if asks_again(prompted.text) and prompted.replies:
+            return self._with_next_step(self._going_on(prompted, 0.8, {}), prompted)
         if greets_again(prompted.text, self._language) and self._index.greeting is not None:
             return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.9, {}), prompted)
         if asks_what_is_next(prompted.text) and prompted.replies:
@@ -246,10 +264,14 @@ class Brain:
         if asked is not None and declines_to_tell(prompted.text):
             return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
         last = prompted.last_reply
+        if wishes_well(prompted.text) and self._index.greeting is not None:
+            return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.8, {}), prompted)
         if bare is None:
             return None
         if last is None:
             return self._unclear(prompted, LEAST_CONFIDENCE)
+        if bare is Bare.SMILE:
+            return self._going_on(prompted, 0.8, {})
         question = _LAST_SENTENCE.search(last.text)
         wants_yes_or_no = question and takes_yes_or_no(question[0]) and not _OFFERS_TO_ACT.search(question[0])
         if asked is not None and wants_yes_or_no:
@@ -342,7 +364,14 @@ class Brain:
         main = self._index.main_intent(prompted.business_line) if prompted.business_line else None
         if main and (match is None or match.score < 0.5) and self._index.is_about(main.line, prompted.text):
             match = Match(main, 0.5)
-        if match is None and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
+        if (
+            self._index.price
+            and asks_for_prices(prompted.text)
+            and (match is None or match.score < SURE_ENOUGH_TO_CHANGE_SUBJECT)
+        ):
+            match = Match(self._index.price, SURE_ENOUGH_TO_CHANGE_SUBJECT)
+        is_vague = match is None or (match.score < WEAK and not prompted.replies)
+        if is_vague and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
             match = Match(greeting, 0.5)
         if match is None or match.score < WEAK:
             line = (self._index.line_of if prompted.business_line else self._index.nearest_line)(prompted.text)
@@ -499,6 +528,13 @@ class Brain:
             return self._thanks(collected, prompted, has_question=asks)
         if _is_thing(prompted) and intent is self._index.greeting:
             return f"{self._words['noted']} {self._words['how']}"
+        if drops_it(prompted.text):
+            return f"{self._words['as_you_like']} {self._words['more']}"
+        if asks_to_wait(prompted.text):
+            return self._words["whenever"]
+        if asks_again(prompted.text) and prompted.last_reply is not None:
+            question = _LAST_SENTENCE.search(prompted.last_reply.text)
+            return self._words["again"].format(question=question[0].strip()) if question else self._words["said_above"]
         if greets_again(prompted.text, self._language) and prompted.replies:
             return self._institution.text(FixedText.WELCOME_BACK)
         if asks_what_is_next(prompted.text) and prompted.replies:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from contracts.institution import BusinessLine, FixedText, Institution, Intent
 from sandbox.language import family, fold, is_stop_word, stem, without, words
-from sandbox.signs import is_trickery, shows_distress
+from sandbox.signs import asks_for_prices, asks_if_machine, is_trickery, says_thanks, shows_distress
 from sandbox.vocabulary import VOCABULARY
 
 _STOP_WEIGHT = 0.12
@@ -109,6 +109,9 @@ class IntentIndex:
         self.goodbye = next((intent for intent in institution.intents if intent.conclude), None)
         self.distress = self._of_sign(shows_distress)
         self.trickery = self._of_sign(is_trickery)
+        self.machine = self._of_sign(asks_if_machine)
+        self.thanks = self._of_sign(says_thanks)
+        self.price = self._of_sign(asks_for_prices)
         self._titles = {fold(title): title for intent in institution.intents for title in intent.options}
         self._handed_over = frozenset(self.stems(institution.text(FixedText.ESCALATED))) | frozenset(
             each for trigger in (self.human.triggers if self.human else ()) for each in self.stems(trigger)
@@ -155,6 +158,9 @@ class IntentIndex:
         touched = {position for each in present for position in self._containing.get(each, ())}
         for position in touched:
             number, stems = self._triggers[position]
+            if not telling and not stems <= present:
+                # Words that stand in any question say what it is about only together.
+                continue
             shared = sum(self._weigh(each) for each in stems & present)
             needed = sum(self._weigh(each) for each in stems)
             score = 0.75 * shared / needed + 0.25 * shared / total
@@ -198,6 +204,12 @@ class IntentIndex:
         if about is not None and line in (None, about.id):
             return self.main_intent(about.id), about.id
         return self._institution.intent(previous), line
+
+    def rescue(self, text: str) -> Intent | None:
+        """The intent of an emergency: the one that fits best where it names an emergency number, else a person."""
+        best = self.best(text)
+        names_number = best is not None and best.intent.escalate and VOCABULARY.rescue.search(fold(best.intent.answer))
+        return best.intent if best is not None and names_number else self.distress or self.human
 
     def asks_for_a_human(self, text: str) -> bool:
         return _WANTS_TO_TALK.search(" ".join(words(text, self.language))) is not None

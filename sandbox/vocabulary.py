@@ -34,8 +34,19 @@ class Vocabulary(Value):
     asks_next: Pattern
     distress: Pattern
     trickery: Pattern
-    leaves: Pattern
-    tired: Pattern
+    emergency: Pattern
+    rescue: Pattern
+    back: WordSet
+    robot: Pattern
+    misunderstood: Pattern
+    dropped: Pattern
+    waiting: Pattern
+    laughs: Pattern
+    seasonal: Pattern
+    grateful: WordSet
+    around_thanks: WordSet
+    price_question: Pattern
+    leaving: dict[str, str]
     company_look: Pattern
     asks_for_content: Pattern
     begins_a_request: Pattern

@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from cli.output import AsJson, console, fail, group, print_json, print_rows, visible
 from cli.settings import read_settings
 from context.loader import load_institution

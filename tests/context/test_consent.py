@@ -2,10 +2,10 @@
 
 import pytest
 
-from context.consent import OptOutWords
 from tests.context.guardrails.making import institution
+from worker.routing import ConsentWords
 
-PYLOTO, HARBOUR = OptOutWords(institution("pyloto")), OptOutWords(institution("harbour_dental"))
+PYLOTO, HARBOUR = ConsentWords(institution("pyloto")), ConsentWords(institution("harbour_dental"))
 
 
 @pytest.mark.parametrize(

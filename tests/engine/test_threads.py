@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from adapters.channels.whatsapp.inbound import parse
 from contracts.conversation import Conversation, State
 from contracts.delivery import DeadLetter, TurnCommit

@@ -11,6 +11,7 @@ from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStat
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
+from webhook.schemas import answers
 from webhook.settings import WebhookDependencies
 
 MAX_BODY = 4 * 1024
@@ -38,6 +39,7 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
         summary="Ask for one: {conversation, kind}",
         openapi_extra=REQUEST_SCHEMA,
         dependencies=[may_ask],
+        responses=answers("AnalysisResult") | answers("AnalysisResult", status=202),
     )
     async def ask(request: Request) -> Response:
         conversation_id, kind = _read_request(await read_body(request))
@@ -46,7 +48,9 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
         return _answer(analysis, 200 if analysis.status is AnalysisStatus.DONE else 202)
 
-    @router.get("/{analysis_id}", summary="What became of it, with the result; ?wait=seconds polls long")
+    about = "What became of it, with the result; ?wait=seconds polls long"
+
+    @router.get("/{analysis_id}", summary=about, responses=answers("AnalysisResult"))
     async def status(analysis_id: str, request: Request) -> Response:
         wait = wait_seconds(request.query_params.get("wait", "0"))
         known = ANALYSIS_ID.fullmatch(analysis_id) is not None

@@ -22,9 +22,9 @@ from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId, length
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
-from reports.accuracy import overruled
 from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
+from worker.variants import overruled
 
 CONFLICT_RETRIES = 5
 

@@ -17,7 +17,7 @@ from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
 from prompts.caching.content import names_a_moment
-from prompts.execution.prompt_task import ModelCalls
+from prompts.execution.executor import ModelCalls
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks import judge

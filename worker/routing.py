@@ -38,6 +38,17 @@ _WORD = re.compile(r"[^\W_]+")
 _POLITE = re.compile(
     r"^(?:por favor|pfv|pf|please|pls) | (?:por favor|pfv|pf|please|pls|obrigad[oa]|thanks|thank you)$"
 )
+# The wish for the assistant in words of one's own. "Assistente" without "o" may be a person of the team.
+_BACK_TO_ASSISTANT = re.compile(
+    r"(?=.*\b(?:volt|volv|fala|conversa|continu|segu|retorn|chama|back|talk|speak|chat |return|novo|again|hablar))"
+    r"(?:(?:oi|ola|ok|entao|agora|eu|i|yo|quero|queria|gostaria de|prefiro|preferia|posso|pode|da (?:para|pra)|want|"
+    r"would like|(?:d|would) rather|d like|prefer|can (?:i|you)|could i|let me|quiero|quisiera|prefiero|puedo|me|to) )*"
+    r"(?:vol(?:tar|ver) a )?(?:(?:voltar?|falar|conversar|continuar|seguir|retornar|chamar?|(?:go |bring )?back|"
+    r"talk|speak|chat|return|continue|volver|hablar) )?(?:(?:de volta|para|pra|com|con|to|with) )*"
+    r"(?:(?:o|ao|pro|the|your|el|al) (?:assistente|assistant|asistente)|(?:(?:o|ao|pro|the|your|el|al|a) )?"
+    r"(?:(?:assistente|asistente) virtual|(?:virtual|ai) assistant|(?:chat)?bot|robo|robozinho|robot|ia|ai))"
+    r"(?: (?:virtual|de novo|novamente|outra vez|de volta|agora|again|now|back|instead|de nuevo|otra vez|ahora))*"
+)
 
 
 class ConsentWords:
@@ -55,7 +66,8 @@ class ConsentWords:
         return _bare(text) in self._in
 
     def asks_for_assistant(self, text: str) -> bool:
-        return _bare(text) in self._assistant
+        bare = _bare(text)
+        return bare in self._assistant or _BACK_TO_ASSISTANT.fullmatch(bare) is not None
 
 
 def _words(text: str) -> list[str]:

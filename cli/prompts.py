@@ -22,7 +22,7 @@ from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.request import TurnView
 from prompts.tasks.registry import task_of
 from prompts.tasks.task import View
@@ -218,7 +218,7 @@ class TokenCounts:
         """The source of the numbers, for a person."""
         if self.by is TokensBy.PROVIDER:
             return "tokens are the provider's count"
-        return "tokens are an estimate (prompts/pricing/tokens.py); with ANTHROPIC_API_KEY the provider is asked"
+        return "tokens are an estimate (prompts/pricing/prices.py); with ANTHROPIC_API_KEY the provider is asked"
 
 
 def count_tokens(settings: Settings, texts: Sequence[str]) -> TokenCounts:

@@ -1,16 +1,18 @@
-"""In-memory cache of flags and experiments, refreshed in the background so that no evaluation waits."""
+"""In-memory cache of flags and experiments, refreshed in the background, and its invalidation by other processes."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.alongside import repeating, running_beside
-from contracts.errors import ConfigurationError, TransientError
-from contracts.ports import Events
-from flags.invalidation import CHANNEL
+from contracts.delivery import Record
+from contracts.errors import ConfigurationError, StoreUnavailableError, TransientError
+from contracts.ports import Events, LiveEvent, Records
+from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import FLAG_REFRESHES
 
@@ -20,6 +22,9 @@ MAX_AGE = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=5)
 # A store that takes longer counts as failed; the values read before stay in use.
 PATIENCE = timedelta(seconds=2)
+COLLECTION = "flag_news"
+# Invalidations travel as a conversation's events do; no conversation has such an id.
+CHANNEL = ConversationId("flags:news")
 
 
 T = TypeVar("T")
@@ -133,3 +138,28 @@ async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOO
     finally:
         for cache in caches:
             await cache.close()
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """A stamp in the store that changes with every change of `subject`, and an event for subscribers."""
+
+    store: Records
+    events: Events
+    subject: str
+
+    async def stamp(self, at: datetime) -> str:
+        """Return a text that differs after every change. Raises StoreUnavailableError: it cannot be read now."""
+        record = await self.store.get(COLLECTION, self.subject, at=at)
+        return str(record.version) if record else ""
+
+    async def tell(self, at: datetime) -> None:
+        """Invalidate the other processes' caches; a lost event delays the stored change by minutes at most."""
+        try:
+            record = await self.store.get(COLLECTION, self.subject, at=at)
+            version = record.version if record else 0
+            # On a conflict another writer stamped after our change, and its readers see both.
+            await self.store.put(Record.of(COLLECTION, self.subject, {}, at=at, version=version))
+        except StoreUnavailableError:
+            log.warning("flag.untold", kind=self.subject)
+        await self.events.publish(CHANNEL, LiveEvent(name=self.subject, data={}))

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from contracts.errors import ConfigurationError
 from contracts.values import problems_of
 from contracts.yaml_file import YamlFile
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import PromptInput, Sample, TemplateSource
 from prompts.templating.steps import StepSource

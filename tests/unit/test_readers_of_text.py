@@ -25,7 +25,7 @@ from contracts.ports import Markup
 from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.request import conversation_json
 from tests.builders import inbound
 from tests.context.guardrails.making import HOSTILE, NOBODY, floor, institution

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import yaml
 
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.template import PromptTemplate
 from tests.models import schema_of

@@ -21,7 +21,7 @@ class Bare(StrEnum):
 _THUMBS = re.compile("[\U0001f44d\U0001f44c\U00002705]")
 _SMILES = re.compile("^[^a-zA-Z?]*[\u2600-\u27bf\U0001f300-\U0001faff][^a-zA-Z?]*$")
 _ANGRY = re.compile("[\U0001f44e\U0001f595\U0001f620\U0001f621\U0001f624\U0001f92c\U0001f4a9]")
-_QUESTION_MARKS = re.compile(r"[\s!.]*\?[\s?!.]*")
+_QUESTION_MARKS = frozenset("?!. \n")
 _LONGEST_BARE = 5
 # A text at least so long, written so often, is a mass message.
 _LONG_ENOUGH, _REPEATED = 60, 4
@@ -61,7 +61,7 @@ def shows(sign: str, text: str) -> bool:
 def asks_again(text: str) -> bool:
     """Whether the last reply was not understood; a question mark alone says so too."""
     plain = fold(text)
-    return SIGNS["misunderstood"].match(plain) is not None or _QUESTION_MARKS.fullmatch(text) is not None
+    return SIGNS["misunderstood"].match(plain) is not None or ("?" in text and _QUESTION_MARKS.issuperset(text))
 
 
 def says_thanks(text: str) -> bool:

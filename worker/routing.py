@@ -40,7 +40,7 @@ _POLITE = re.compile(
 )
 # The wish for the assistant in words of one's own. "Assistente" without "o" may be a person of the team.
 _BACK_TO_ASSISTANT = re.compile(
-    r"(?=.*\b(?:volt|volv|fala|conversa|continu|segu|retorn|chama|back|talk|speak|chat |return|novo|again|hablar))"
+    r"^(?=.*\b(?:volt|volv|fala|conversa|continu|segu|retorn|chama|back|talk|speak|chat |return|novo|again|hablar))"
     r"(?:(?:oi|ola|ok|entao|agora|eu|i|yo|quero|queria|gostaria de|prefiro|preferia|posso|pode|da (?:para|pra)|want|"
     r"would like|(?:d|would) rather|d like|prefer|can (?:i|you)|could i|let me|quiero|quisiera|prefiero|puedo|me|to) )*"
     r"(?:vol(?:tar|ver) a )?(?:(?:voltar?|falar|conversar|continuar|seguir|retornar|chamar?|(?:go |bring )?back|"

@@ -34,10 +34,8 @@ class PromptRegistry:
         *,
         files: Mapping[str, TemplateFile],
         steps: StepLibrary,
-        defaults: Mapping[str, int],
     ) -> None:
         self._templates = {(template.name, template.version): template for template in templates}
-        self._defaults = dict(defaults)
         self.files = dict(files)
         self.steps = steps
 
@@ -47,7 +45,6 @@ class PromptRegistry:
         *folders: Path,
         own: Path | None = None,
         steps: StepLibrary | None = None,
-        defaults: Mapping[str, int] = DEFAULT_VERSIONS,
         tasks: Iterable[Task[Any, Any]] = TASKS,
     ) -> "PromptRegistry":
         """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folders, by default the product's.
@@ -87,7 +84,7 @@ class PromptRegistry:
                 problems.append(str(exc))
         if problems:
             raise ConfigurationError("\n".join(dict.fromkeys(problems)))
-        return cls(templates, files=files, steps=steps, defaults=defaults)
+        return cls(templates, files=files, steps=steps)
 
     def wording(self) -> tuple[str, ...]:
         """Return what the templates and their steps say to the model, without samples: no reply repeats it."""
@@ -98,7 +95,7 @@ class PromptRegistry:
 
     def default_version(self, name: str) -> int:
         """Return the version that is used without a choice."""
-        return self._defaults.get(name, 1)
+        return DEFAULT_VERSIONS.get(name, 1)
 
     def has(self, name: str, version: int) -> bool:
         return self._find(name, version) is not None

@@ -40,9 +40,7 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
     async def status(request: Request) -> Response:
         return await _report("status", None, None, request, deps)
 
-    about = "daily, weekly, cost or performance; ?from=DAY&to=DAY"
-
-    @router.get("/reports/{name}", summary=about, responses=answers(*REPORTS))
+    @router.get("/reports/{name}", summary="daily, weekly, cost, performance; ?from=&to=", responses=answers(*REPORTS))
     async def report(name: str, request: Request, first: First = None, last: Last = None) -> Response:
         return await _report(name, first, last, request, deps)
 
@@ -99,8 +97,8 @@ async def _report(
     return html("report.html", request, deps, here=name, page=page, first=first, last=last)
 
 
-def json_answer(values: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(values), media_type="application/json", headers=NOT_STORED)
+def json_answer(values: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(values), status, media_type="application/json", headers=NOT_STORED)
 
 
 async def report_values(

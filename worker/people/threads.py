@@ -142,22 +142,28 @@ class Threads:
         Raises:
             IllegalTransitionError: it is not joined.
         """
-        sealed = await self._load(joined)
-        thread = migrate(await thread_of(joined, self.store.conversations))
-        if sealed.joined_to is None:
+        for _ in range(CONFLICT_RETRIES):
+            alone = await self._load(joined)
+            if is_joined := alone.joined_to is not None:
+                thread = migrate(await thread_of(joined, self.store.conversations))
+                joins = tuple(one for one in thread.joins if one.id not in alone.threads)
+                left = {"joins": joins, "apart": (*thread.apart, joined)}
+                consent = {"opted_out": thread.opted_out, "consent_at": thread.consent_at}
+                stay = {"turns": len(await self.store.conversations.turns(joined)), "times_out_at": _end_of_stay(alone)}
+                again = {"joined_to": None, "apart": (*alone.apart, thread.id)}
+                try:
+                    # The thread first: what ends in between is done again.
+                    await self._commit(thread.model_copy(update=left), TurnReason.PARTED)
+                    alone = await self._commit(alone.model_copy(update=again | consent | stay), TurnReason.PARTED)
+                except ConversationConflictError:
+                    continue
+            # Also of one that is apart: a process may have ended before the inbox knew.
+            for name in alone.threads:
+                await self.inbox.join(name, None if name == joined else joined)
+            if is_joined:
+                return alone
             raise IllegalTransitionError(f"{joined} is not joined to another conversation")
-        turns = await self.store.conversations.turns(joined)
-        consent = {"opted_out": thread.opted_out, "consent_at": thread.consent_at}
-        again = {"joined_to": None, "turns": len(turns), "apart": (*sealed.apart, thread.id)}
-        stay = {"times_out_at": _end_of_stay(sealed)}
-        alone = await self._commit(sealed.model_copy(update=again | consent | stay), TurnReason.PARTED)
-        gone = {joined, *(join.id for join in sealed.joins)}
-        left = {"joins": tuple(one for one in thread.joins if one.id not in gone), "apart": (*thread.apart, joined)}
-        await self._commit(thread.model_copy(update=left), TurnReason.PARTED)
-        await self.inbox.join(joined, None)
-        for name in sealed.joins:
-            await self.inbox.join(name.id, joined)
-        return alone
+        raise ConversationConflictError(joined)
 
     async def _seal(self, loser: ConversationId, survivor: ConversationId) -> Conversation:
         """Close the conversation to turns; a worker that thinks about it cannot write it any more.

@@ -14,10 +14,9 @@ from observability.logs import logger
 from prompts.tasks.registry import TASKS
 from prompts.tasks.task import Task
 from prompts.templating.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
-from prompts.templating.source import INPUTS, OwnStep, PromptInput, TemplateSource
+from prompts.templating.source import INPUTS, OwnStep, PromptInput, PromptTemplate, TemplateSource
 from prompts.templating.steps import StepLibrary
 from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_environment
-from prompts.templating.template import PromptTemplate
 
 TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
 # Version without a choice; 1 for names that are not listed.

@@ -29,8 +29,7 @@ from prompts.tasks.task import View
 from prompts.tasks.transcript import AnalysisView
 from prompts.templating.lint import findings, sample_input, trials
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.source import TranscriptInput
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptTemplate, TranscriptInput
 from worker.bootstrap import make_model
 
 app = group("What is said to the model.")

@@ -47,12 +47,10 @@ class Cache(Generic[T]):
         self,
         source: Source[T],
         *,
-        max_age: timedelta = MAX_AGE,
         patience: timedelta = PATIENCE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
-        self._max_age = max_age.total_seconds()
         self._patience = patience.total_seconds()
         self._monotonic = monotonic
         self._known: Mapping[str, T] = {}
@@ -89,7 +87,7 @@ class Cache(Generic[T]):
                     if not only_if_changed or not is_fresh or stamp != self._stamp:
                         self._known, outcome = await self._source.load(), "read"
                         self._stamp, self.is_ready = stamp, True
-                        self._too_old_at = self._monotonic() + self._max_age
+                        self._too_old_at = self._monotonic() + MAX_AGE.total_seconds()
             except (TransientError, ConfigurationError, TimeoutError) as exc:
                 FLAG_REFRESHES.labels(outcome="failed").inc()
                 log.warning("flags.not_refreshed", error=type(exc).__name__)
@@ -105,7 +103,7 @@ class Cache(Generic[T]):
 
     def _wait_a_while(self) -> None:
         """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""
-        self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
+        self._too_old_at = self._monotonic() + min(MAX_AGE.total_seconds(), LOOK_EVERY.total_seconds())
 
     async def close(self) -> None:
         """Cancel the refresh that is running."""

@@ -14,8 +14,8 @@ from contracts.ledger import COLLECTION, NOTHING, Amounts, BilledCall, Group, Ki
 from contracts.listing import ConversationQuery
 from contracts.paging import all_conversations, all_records
 from contracts.ports import Records, Store
+from contracts.shards import KEPT_FOR
 from prompts.pricing.prices import usd_text
-from reports.ledger import KEPT_FOR
 
 HOUR = timedelta(hours=1)
 # A quotient is rounded, a sum never is.

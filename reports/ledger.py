@@ -9,21 +9,20 @@ and each is part of its turn's commit; the ledger only aggregates them. Of a pro
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contracts import performance
 from contracts.alongside import repeating, running_beside
 from contracts.conversation import CallRecord, TurnRecord
-from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
 from contracts.messages import ChannelName, Template
 from contracts.performance import Cause
 from contracts.ports import Clock, Records
+from contracts.shards import Shard
 from observability.logs import logger
 from observability.metrics import BACKGROUND_ERRORS, LEDGER_LATE
 from reports.budget import BudgetSync
@@ -31,21 +30,19 @@ from reports.budget import BudgetSync
 log = logger(__name__)
 
 FLUSH_EVERY = timedelta(seconds=2)
-KEPT_FOR = timedelta(days=400)
-# A second attempt meets the record that the first one wrote when its response was lost.
-ATTEMPTS = 3
 
 P = TypeVar("P", bound=Page | performance.Page)
 
 
-@dataclass
-class _Shard(Generic[P]):
-    """This process's sums of one hour; `version` is the record's, 0 before the first write."""
+class _HourShard(Shard, Generic[P]):
+    """This process's sums of one hour."""
 
-    key: str
-    page: P
-    version: int = 0
-    is_written: bool = True
+    def __init__(self, key: str, page: P) -> None:
+        super().__init__(key)
+        self.page = page
+
+    def body(self) -> Mapping[str, Any]:
+        return self.page.body()
 
 
 class Shards(Generic[P]):
@@ -68,7 +65,7 @@ class Shards(Generic[P]):
         self._writer = writer
         self._clock = clock
         # By hour (UTC) and kind.
-        self._shards: dict[tuple[datetime, str], _Shard[P]] = {}
+        self._shards: dict[tuple[datetime, str], _HourShard[P]] = {}
         self._opened = 0
 
     def page(self, at: datetime, kind: str) -> P:
@@ -79,7 +76,7 @@ class Shards(Generic[P]):
             # A shard opened again after its release is a new shard.
             self._opened += 1
             key = self._key(hour, kind, f"{self._writer}-{self._opened}")
-            self._shards[hour, kind] = shard = _Shard(key, self._empty())
+            self._shards[hour, kind] = shard = _HourShard(key, self._empty())
         shard.is_written = False
         return shard.page
 
@@ -90,30 +87,9 @@ class Shards(Generic[P]):
             StoreUnavailableError: some of it waits for the next time.
         """
         for (hour, kind), shard in list(self._shards.items()):
-            await self._write(shard)
+            await shard.write(self._store, self._collection, self._clock)
             if shard.is_written and hour < _hour(self._clock.now()) - timedelta(hours=1):
                 del self._shards[hour, kind]
-
-    async def _write(self, shard: _Shard[P]) -> None:
-        for _ in range(ATTEMPTS):
-            if shard.is_written:
-                return
-            at = self._clock.now()
-            body, version = shard.page.body(), shard.version
-            record = Record.of(self._collection, shard.key, body, at=at, version=version, kept_for=KEPT_FOR)
-            # Amounts booked during the write belong to the next one.
-            shard.is_written = True
-            try:
-                saved = await self._store.put(record)
-                if saved is None:
-                    stored = await self._store.get(self._collection, shard.key, at=at)
-                    shard.version = stored.version if stored else 0
-                else:
-                    shard.version = saved.version
-            except BaseException:
-                shard.is_written = False
-                raise
-            shard.is_written = shard.is_written and saved is not None
 
 
 def _hour(at: datetime) -> datetime:

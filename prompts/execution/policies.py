@@ -21,8 +21,7 @@ from observability import attributes as names
 from observability.logs import logger
 from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED, MODEL_ERRORS
 from observability.tracing import Kind, Span, span
-from prompts.execution.batching import CAPACITY, BatchStatistics
-from prompts.execution.single_flight import SingleFlight
+from prompts.execution.batching import CAPACITY, BatchStatistics, SingleFlight
 from prompts.pricing.budget import Meter
 
 # The provider keeps a prefix for five minutes after its last use.

@@ -12,7 +12,7 @@ import yaml
 
 from prompts.pricing.prices import estimated_tokens
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptTemplate
 from tests.models import schema_of
 
 REGISTRY = PromptRegistry.read()

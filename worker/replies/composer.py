@@ -89,12 +89,11 @@ def _tidy(text: str) -> str:
     What joins characters into one sign stays: emoji, and letters of scripts that need it.
     """
     lines = _SPACE.sub(" ", re.sub(r"\r\n?|[\u2028\u2029\x85\v\f]", "\n", text)).split("\n")
-    shown = "\n".join((line if line.isprintable() else _shown(line)).rstrip() for line in lines)
-    return re.sub(r"\n{3,}", "\n\n", shown).strip()
-
-
-def _shown(line: str) -> str:
-    return "".join(one for index, one in enumerate(line) if one.isprintable() or _joins(line, index))
+    for number, line in enumerate(lines):
+        if not line.isprintable():
+            line = "".join(one for index, one in enumerate(line) if one.isprintable() or _joins(line, index))
+        lines[number] = line.rstrip()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def _joins(text: str, index: int) -> bool:

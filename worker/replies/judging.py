@@ -33,8 +33,7 @@ Key = tuple[str, ...]
 class ClearedSentences:
     """Sentences in which the judge found nothing, by institution, prompt and model; the oldest are forgotten."""
 
-    def __init__(self, size: int = KEPT) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._keys: OrderedDict[Key, None] = OrderedDict()
 
     def __contains__(self, key: Key) -> bool:
@@ -45,7 +44,7 @@ class ClearedSentences:
 
     def add(self, key: Key) -> None:
         self._keys[key] = None
-        if len(self._keys) > self._size:
+        if len(self._keys) > KEPT:
             self._keys.popitem(last=False)
 
 

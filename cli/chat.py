@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from adapters.clock import SystemClock
 from cli.output import SUCCESS, console, print_json
 from cli.runtime import open_runtime

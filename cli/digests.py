@@ -20,8 +20,7 @@ from reports.baseline import Baseline, Difference, collect, compare, switches_of
 from reports.cost import Span
 from reports.digest import Period
 from reports.performance import performance_report
-from reports.render.page import digest_page, performance_page, status_page
-from reports.render.text import digest_text
+from reports.render.page import digest_page, digest_text, performance_page, status_page
 from reports.render.words import Wording
 from reports.reporting import Reporting
 from webhook.console.rendering import standalone

@@ -460,4 +460,4 @@ def _cells(counted: dict[str, Any], name: str) -> tuple[str, str, str]:
     if not counted["n"]:
         return "-", "", ""
     low, high = counted["interval"]
-    return str(counted["n"]), f"{counted[name]} ({counted['share']:.1%})", f"{low:.1%} to {high:.1%}"
+    return str(counted["n"]), f"{counted[name]} ({counted['share']:.1%})", f"{low * 100:.1f}-{high:.1%}"

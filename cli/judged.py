@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import httpx
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from adapters.clock import SystemClock
 from cli.recorded_model import RecordedModel
 from cli.replay import offline

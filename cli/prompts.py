@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from cli.output import AsJson, console, fail, group, print_json, print_rows, visible
 from cli.settings import read_settings
 from context.loader import load_institution
@@ -22,15 +22,14 @@ from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.request import TurnView
 from prompts.tasks.registry import task_of
 from prompts.tasks.task import View
 from prompts.tasks.transcript import AnalysisView
 from prompts.templating.lint import findings, sample_input, trials
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.source import TranscriptInput
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptTemplate, TranscriptInput
 from worker.bootstrap import make_model
 
 app = group("What is said to the model.")
@@ -218,7 +217,7 @@ class TokenCounts:
         """The source of the numbers, for a person."""
         if self.by is TokensBy.PROVIDER:
             return "tokens are the provider's count"
-        return "tokens are an estimate (prompts/pricing/tokens.py); with ANTHROPIC_API_KEY the provider is asked"
+        return "tokens are an estimate (prompts/pricing/prices.py); with ANTHROPIC_API_KEY the provider is asked"
 
 
 def count_tokens(settings: Settings, texts: Sequence[str]) -> TokenCounts:

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from rich.progress import Progress
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from adapters.clock import SystemClock
 from cli.output import errors, visible
 from cli.runtime import Runtime, open_runtime

@@ -10,7 +10,7 @@ from cli.output import AsJson, console, fail, group, print_json, print_table
 from cli.settings import read_settings
 from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
 from reports.cost import By, CostReport, Line, Span, cost_report
-from reports.recount import recount as recount_day
+from reports.cost import recount as recount_day
 from worker.backends import open_backend
 
 app = group("What it costs, and how it goes.")

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from pydantic import Field, ValidationError
 
 import context
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from cli.recorded_model import RecordedModel
 from cli.replay import CONVERSATIONS_AT_ONCE, Line, Recorded, offline, play
 from cli.runtime import Runtime, open_runtime

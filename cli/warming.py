@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapters.channels.platform import Platform
 from adapters.channels.registry import PLATFORMS
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from adapters.clock import SystemClock
 from adapters.memory.events import MemoryEvents
 from adapters.sqlite.database import IN_MEMORY, Database

@@ -36,6 +36,9 @@ class InboxUnavailableError(TransientError):
 class ConversationConflictError(TransientError):
     """The stored version is not the loaded one: another worker wrote in between."""
 
+    def __init__(self, conversation_id: str, what: str = "kept changing: try again") -> None:
+        super().__init__(f"{conversation_id} {what}")
+
 
 class ConversationMovedError(TransientError):
     """Another store holds the conversation now; its messages wait here until they are moved there."""

@@ -62,4 +62,4 @@ async def thread_of(conversation_id: ConversationId, store: ConversationStore) -
         if head.joined_to is None:
             return head
         conversation_id = head.joined_to
-    raise ConversationConflictError(f"{conversation_id} is joined in a circle")
+    raise ConversationConflictError(conversation_id, "is joined in a circle")

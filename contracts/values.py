@@ -55,6 +55,8 @@ Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[T
 # Zero width joiner and non-joiner; the letters of flags of regions; the flag they follow; Fitzpatrick modifiers.
 JOINERS = frozenset("\u200d\u200c")
 EMOJI_TAGS = frozenset(map(chr, range(0xE0020, 0xE0080)))
+# The blocks in which new emoji appear.
+PICTOGRAPHS = frozenset(map(chr, range(0x1F300, 0x1FB00)))
 BLACK_FLAG = "\U0001f3f4"
 SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 # Two of them are the flag of a country.
@@ -103,6 +105,7 @@ def _continues(text: str, index: int) -> bool:
 
 SHORTEST = 300
 _MARK_ROOM = 48
+LEFT_OUT = " characters left out …]"
 
 
 def shortened(text: str, limit: int) -> str:
@@ -116,7 +119,7 @@ def shortened(text: str, limit: int) -> str:
     room = limit - _MARK_ROOM
     head = text[: start_of_sign(text, room // 3)]
     tail = text[start_of_sign(text, len(text) - kept_end(limit)) :]
-    return f"{head} [… {len(text) - len(head) - len(tail)} characters left out …] {tail}"
+    return f"{head} [… {len(text) - len(head) - len(tail)}{LEFT_OUT} {tail}"
 
 
 def kept_end(limit: int) -> int:

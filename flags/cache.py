@@ -1,16 +1,18 @@
-"""In-memory cache of flags and experiments, refreshed in the background so that no evaluation waits."""
+"""In-memory cache of flags and experiments, refreshed in the background, and its invalidation by other processes."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.alongside import repeating, running_beside
-from contracts.errors import ConfigurationError, TransientError
-from contracts.ports import Events
-from flags.invalidation import CHANNEL
+from contracts.delivery import Record
+from contracts.errors import ConfigurationError, StoreUnavailableError, TransientError
+from contracts.ports import Events, LiveEvent, Records
+from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import FLAG_REFRESHES
 
@@ -20,6 +22,9 @@ MAX_AGE = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=5)
 # A store that takes longer counts as failed; the values read before stay in use.
 PATIENCE = timedelta(seconds=2)
+COLLECTION = "flag_news"
+# Invalidations travel as a conversation's events do; no conversation has such an id.
+CHANNEL = ConversationId("flags:news")
 
 
 T = TypeVar("T")
@@ -42,12 +47,10 @@ class Cache(Generic[T]):
         self,
         source: Source[T],
         *,
-        max_age: timedelta = MAX_AGE,
         patience: timedelta = PATIENCE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
-        self._max_age = max_age.total_seconds()
         self._patience = patience.total_seconds()
         self._monotonic = monotonic
         self._known: Mapping[str, T] = {}
@@ -84,7 +87,7 @@ class Cache(Generic[T]):
                     if not only_if_changed or not is_fresh or stamp != self._stamp:
                         self._known, outcome = await self._source.load(), "read"
                         self._stamp, self.is_ready = stamp, True
-                        self._too_old_at = self._monotonic() + self._max_age
+                        self._too_old_at = self._monotonic() + MAX_AGE.total_seconds()
             except (TransientError, ConfigurationError, TimeoutError) as exc:
                 FLAG_REFRESHES.labels(outcome="failed").inc()
                 log.warning("flags.not_refreshed", error=type(exc).__name__)
@@ -100,7 +103,7 @@ class Cache(Generic[T]):
 
     def _wait_a_while(self) -> None:
         """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""
-        self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
+        self._too_old_at = self._monotonic() + min(MAX_AGE.total_seconds(), LOOK_EVERY.total_seconds())
 
     async def close(self) -> None:
         """Cancel the refresh that is running."""
@@ -133,3 +136,28 @@ async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOO
     finally:
         for cache in caches:
             await cache.close()
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """A stamp in the store that changes with every change of `subject`, and an event for subscribers."""
+
+    store: Records
+    events: Events
+    subject: str
+
+    async def stamp(self, at: datetime) -> str:
+        """Return a text that differs after every change. Raises StoreUnavailableError: it cannot be read now."""
+        record = await self.store.get(COLLECTION, self.subject, at=at)
+        return str(record.version) if record else ""
+
+    async def tell(self, at: datetime) -> None:
+        """Invalidate the other processes' caches; a lost event delays the stored change by minutes at most."""
+        try:
+            record = await self.store.get(COLLECTION, self.subject, at=at)
+            version = record.version if record else 0
+            # On a conflict another writer stamped after our change, and its readers see both.
+            await self.store.put(Record.of(COLLECTION, self.subject, {}, at=at, version=version))
+        except StoreUnavailableError:
+            log.warning("flag.untold", kind=self.subject)
+        await self.events.publish(CHANNEL, LiveEvent(name=self.subject, data={}))

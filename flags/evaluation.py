@@ -1,5 +1,6 @@
 """Evaluation of flags for one person: no I/O, no exceptions, a few microseconds."""
 
+import hashlib
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -7,17 +8,43 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from openfeature.evaluation_context import EvaluationContext
 
 from contracts.values import Scalar
 from flags.definitions import Flag, Hashing, Operator, Rule, Segment, Status, Variant, is_number
-from flags.hashing import SCALE, Draw, draw, threshold
 from observability.logs import logger
 from observability.metrics import FLAG_EVALUATIONS
 
 log = logger(__name__)
+
+# The hash is frozen: another one would move every person to another variant.
+SCALE = 2**64
+
+
+class Draw(NamedTuple):
+    """Two numbers in [0, 2^64), independent of each other: `reach` for the percentage, `choice` for the variant.
+
+    As they are independent, no person changes variant when the percentage grows.
+    """
+
+    reach: int
+    choice: int
+
+
+def draw(flag: str, salt: str, targeting_key: str) -> Draw:
+    """Return the person's constant draw: the first and the second 8 bytes of SHA-256(`flag:salt:targeting_key`).
+
+    The bucket in [0, 1) is `reach / 2^64`. The text is hashed as UTF-8, with lone surrogates passed through.
+    """
+    digest = hashlib.sha256(f"{flag}:{salt}:{targeting_key}".encode("utf-8", "surrogatepass")).digest()
+    return Draw(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big"))
+
+
+def threshold(percentage: float) -> int:
+    """Return the number below which a draw reaches a person; it grows with the percentage, to 2^64 at 100."""
+    return round(percentage / 100 * SCALE)
 
 
 class Reason(StrEnum):

@@ -10,9 +10,9 @@ from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
 from contracts.values import Instant, Kept, Value
+from flags.cache import Invalidation
 from flags.definitions import IGNORED_PERCENTAGE, Flag, Line, Percentage, Status, difference, plain
 from flags.evaluation import CompiledFlag
-from flags.invalidation import Invalidation
 from observability.logs import logger
 
 log = logger(__name__)

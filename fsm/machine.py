@@ -1,6 +1,6 @@
 """State machine on the `transitions` library: one for all conversations, as building one costs more than a move."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from transitions import EventData, Machine, MachineError
 
 from contracts.conversation import RESTING_STATES, Conversation, Handoff, State, TransitionRecord, Trigger
 from contracts.errors import ConversationMovedError, IllegalTransitionError, TransientError
-from fsm.table import MOVES, STATES, TABLE_VERSION, Facts, Move, StateRow, facts_of
+from fsm.table import MOVES, STATES, TABLE_VERSION, Facts, facts_of
 
 
 @dataclass(slots=True)
@@ -47,17 +47,16 @@ class Transitions:
 class ConversationMachine:
     """State machine of the table. Stateless: all conversations of a process share it."""
 
-    def __init__(self, states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> None:
-        self._moves = tuple(moves)
-        self._limits = {row.state: row.limit for row in states}
+    def __init__(self) -> None:
+        self._limits = {row.state: row.limit for row in STATES}
         self._machine = Machine(
             model=None,
-            states=[row.state.value for row in states],
+            states=[row.state.value for row in STATES],
             initial=State.INIT.value,
             auto_transitions=False,
             send_event=True,
         )
-        for move in moves:
+        for move in MOVES:
             condition = partial(_is_open, move.guard) if move.guard else None
             self._machine.add_transition(move.trigger.value, move.source.value, move.dest.value, conditions=condition)
 
@@ -100,7 +99,7 @@ class ConversationMachine:
         facts = facts_of(conversation)
         return {
             move.dest: move.trigger
-            for move in self._moves
+            for move in MOVES
             if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
         }
 

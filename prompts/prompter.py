@@ -13,8 +13,7 @@ from contracts.errors import UnusableModelOutputError, WorkerError
 from contracts.values import ConversationId, Value
 from observability.metrics import FALLBACKS, SPECULATIONS, TEMPLATE_SECONDS
 from prompts.caching.questions import CachePolicy, shown
-from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import ModelCalls, PromptTask, Strategy, TaskResult
+from prompts.execution.executor import Executor, ModelCalls, PromptTask, Strategy, TaskResult
 from prompts.request import TurnView
 from prompts.tasks import merged, message_type, response, state
 from prompts.tasks.registry import TURN_TASKS

@@ -1,5 +1,6 @@
 """The view of a turn, and the conversation as the model reads it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,22 +16,24 @@ from contracts.institution import Institution
 from contracts.media import ContentKind, MediaFile, ReadContent
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
-from contracts.values import SHORTEST, MessageId, shortened
+from contracts.values import LEFT_OUT, SHORTEST, MessageId, kept_end, shortened
 from prompts.templating.source import TurnInput
 
 HISTORY_UTTERANCES = 12
 # Of one message, and of all that a turn answers: what people write in a burst is short.
-MESSAGE_CHARACTERS = 4_000
+MESSAGE_CHARACTERS = 8_000
 MESSAGES_CHARACTERS = 12_000
 # Of one utterance of the history, and of the whole history; options are within the limits of the channel.
 UTTERANCE_CHARACTERS = 2_000
 HISTORY_CHARACTERS = 12_000
+QUESTION_CHARACTERS = 300
 CHOICE_CHARACTERS = 256
 FIELD_CHARACTERS = 1_000
 # Of a quoted message, and of a line that is older than the history.
 QUOTE_CHARACTERS = 1_000
 OLDER_CHARACTERS = 160
 ENDED_EPISODES = 3
+_SENTENCE_END = re.compile(r"(?<=[.!?…\n])")
 
 
 @dataclass(frozen=True)
@@ -165,9 +168,23 @@ def newest_within(texts: Sequence[str], limit: int, limit_of_all: int) -> list[s
     for text in reversed(texts):
         if len(text) > left and left < SHORTEST:
             break
-        kept.append(shortened(text, min(limit, left)))
+        kept.append(with_questions(text, min(limit, left)))
         left -= len(kept[-1])
     return kept[::-1]
+
+
+def with_questions(text: str, limit: int) -> str:
+    """Return the text within `limit` characters; of what is left out, its newest questions stay."""
+    if len(text) <= limit:
+        return text
+    left_out = text[limit // 4 : len(text) - kept_end(limit)]
+    sentences = _SENTENCE_END.split(left_out)
+    questions = " ".join(one.strip()[-QUESTION_CHARACTERS:] for one in sentences if one.endswith("?"))
+    if not questions:
+        return shortened(text, limit)
+    questions = f" {questions[-(limit // 4) :]} [...]"
+    before, mark, after = shortened(text, limit - len(questions)).rpartition(LEFT_OUT)
+    return f"{before}{mark}{questions}{after}"
 
 
 def escaped_json(content: dict[str, Any]) -> str:

@@ -1,15 +1,18 @@
 """Ledger of one process: costs and performance, aggregated here and written every few seconds.
 
-The records of the turns are the source of truth, and each is part of its turn's commit; the ledger only aggregates
-them. Of a process's unwritten sums at its death, `reports.recount` recovers the costs; the performance is lost.
+Each process writes records of its own, one for each hour and kind, always the whole sum: no two processes write the
+same record, so a write whose response was lost is simply repeated. The records of the turns are the source of truth,
+and each is part of its turn's commit; the ledger only aggregates them. Of a process's unwritten sums at its death,
+`reports.cost.recount` recovers the costs; the performance is lost.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any, Generic, TypeVar
 
 from contracts import performance
 from contracts.alongside import repeating, running_beside
@@ -19,14 +22,78 @@ from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
 from contracts.messages import ChannelName, Template
 from contracts.performance import Cause
 from contracts.ports import Clock, Records
+from contracts.shards import Shard
 from observability.logs import logger
 from observability.metrics import BACKGROUND_ERRORS, LEDGER_LATE
 from reports.budget import BudgetSync
-from reports.totals import Shards
 
 log = logger(__name__)
 
 FLUSH_EVERY = timedelta(seconds=2)
+
+P = TypeVar("P", bound=Page | performance.Page)
+
+
+class _HourShard(Shard, Generic[P]):
+    """This process's sums of one hour."""
+
+    def __init__(self, key: str, page: P) -> None:
+        super().__init__(key)
+        self.page = page
+
+    def body(self) -> Mapping[str, Any]:
+        return self.page.body()
+
+
+class Shards(Generic[P]):
+    """The sums of one process in one collection; `key` makes a key of hour, kind and the unique name of a shard."""
+
+    def __init__(
+        self,
+        store: Records,
+        collection: str,
+        *,
+        empty: Callable[[], P],
+        key: Callable[[datetime, str, str], str],
+        writer: str,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._collection = collection
+        self._empty = empty
+        self._key = key
+        self._writer = writer
+        self._clock = clock
+        # By hour (UTC) and kind.
+        self._shards: dict[tuple[datetime, str], _HourShard[P]] = {}
+        self._opened = 0
+
+    def page(self, at: datetime, kind: str) -> P:
+        """Return the page of the hour of `at`, to add to; the next flush writes it."""
+        hour = _hour(at)
+        shard = self._shards.get((hour, kind))
+        if shard is None:
+            # A shard opened again after its release is a new shard.
+            self._opened += 1
+            key = self._key(hour, kind, f"{self._writer}-{self._opened}")
+            self._shards[hour, kind] = shard = _HourShard(key, self._empty())
+        shard.is_written = False
+        return shard.page
+
+    async def flush(self) -> None:
+        """Write every changed shard, and release those of past hours; never twice at the same time.
+
+        Raises:
+            StoreUnavailableError: some of it waits for the next time.
+        """
+        for (hour, kind), shard in list(self._shards.items()):
+            await shard.write(self._store, self._collection, self._clock)
+            if shard.is_written and hour < _hour(self._clock.now()) - timedelta(hours=1):
+                del self._shards[hour, kind]
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 class Ledger:

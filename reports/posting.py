@@ -10,7 +10,7 @@ from contracts.ports import Records
 from observability.logs import logger
 from observability.metrics import BACKGROUND_ERRORS, REPORTS_POSTED
 from reports.digest import Period
-from reports.render.text import digest_text
+from reports.render.page import digest_text
 from reports.reporting import Reporting
 
 log = logger(__name__)

@@ -1,5 +1,6 @@
 """Plain analyses of a conversation, by counting and copying: what a double can know of it without understanding."""
 
+from functools import partial
 from typing import Any
 
 from contracts.analysis import Answered, Sentiment, Tone
@@ -7,7 +8,7 @@ from contracts.conversation import State
 from contracts.institution import FixedText, Institution
 from sandbox.language import family, fold
 from sandbox.prompted import Prompted, Said
-from sandbox.signs import is_trickery, shows_distress
+from sandbox.signs import shows
 from sandbox.vocabulary import VOCABULARY
 
 _QUOTED = 300
@@ -23,7 +24,7 @@ def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
     wants = " / ".join(asked[-3:])[:_QUOTED] or words["nothing"]
     if intent := institution.intent(prompted.intent):
         wants += words["about"].format(about=intent.id)
-    if any(map(is_trickery, asked)):
+    if any(map(partial(shows, "trickery"), asked)):
         wants += words["trickery"]
     return {
         "person": f"{name}, {company}" if company else name,
@@ -94,7 +95,7 @@ def _open_questions(prompted: Prompted) -> list[str]:
 
 
 def _tone(texts: list[str]) -> Tone:
-    if any(map(shows_distress, texts)):
+    if any(map(partial(shows, "distress"), texts)):
         return Tone.DISTRESSED
     for tone, signs in VOCABULARY.tones.items():
         if any(_has(text, signs) for text in texts):

@@ -19,20 +19,16 @@ from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Mat
 from sandbox.prompted import Prompted, read_prompt
 from sandbox.signs import (
     Bare,
-    asks_what_is_next,
+    asks_again,
     bare_reply,
     begins_a_request,
-    declines_to_tell,
     greets_again,
-    is_trickery,
-    looks_like_a_company,
     looks_like_spam,
-    shows_distress,
-    takes_yes_or_no,
+    says_thanks,
+    shows,
     wish_to_leave,
-    without_trickery,
 )
-from sandbox.vocabulary import VOCABULARY
+from sandbox.vocabulary import SIGNS, VOCABULARY
 
 UNCLEAR = 0.5
 SURE_ENOUGH_TO_CHANGE_SUBJECT = 0.74
@@ -51,21 +47,7 @@ _GOING_ON = (
     State.UNDERSTANDING_INTENT,
     State.IDENTIFYING,
 )
-_ORDINALS = {
-    "1": 0, "2": 1, "3": 2, "4": 3, "5": 4, "6": 5, "7": 6, "8": 7, "9": 8, "10": 9,
-    "primeira": 0, "primeiro": 0, "segunda": 1, "segundo": 1, "terceira": 2, "terceiro": 2,
-    "first": 0, "second": 1, "third": 2,
-}  # fmt: skip
 _ASKED = {WaitingFor.IDENTIFICATION, WaitingFor.FIELD, WaitingFor.CHOICE, WaitingFor.ANYTHING}
-_OPENING_GREETING = re.compile(r"^(Olá|Oi|Oie|Hello|Hi|Hey)\b(?=[!,. ])")
-_OFFERS_MORE = re.compile(
-    r"(?i)(?:mais alguma coisa|em que posso ajudar(?: hoje)?|em alguma dessas frentes"
-    r"|anything else[^?]*|how can i help(?: today)?)\?\s*$"
-)
-_OFFERS_TO_ACT = re.compile(r"(?i)^\s*(?:shall|should|may|can) i\b|^\s*(?:posso|quer que eu)\b")
-_CORRECTS = re.compile(
-    r"(?i)^(?:(?:não|nao|no|sorry|desculpa|ops|oops)[,.! ]+)?(?:na verdade|quis dizer|actually|i meant)[, ]+"
-)
 _THINGS = frozenset({"location", "order"})
 _PLACES = ("pickup", "destination", "city")
 _LAST_SENTENCE = re.compile(r"[^.!?]*\?\s*$")
@@ -163,8 +145,8 @@ class Brain:
     def _understand(self, prompted: Prompted) -> Understanding:
         if looks_like_spam(prompted) or self._index.is_spam(prompted.text):
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
-        if self._index.distress is not None and shows_distress(prompted.text):
-            return Understanding(self._index.distress, prompted.business_line, 0.95, {})
+        if (rescue := self._index.rescue(prompted.text)) is not None:
+            return Understanding(rescue, prompted.business_line, 0.95, {})
         asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
         if asked and last and last.text == asked:
             sure = 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
@@ -187,6 +169,8 @@ class Brain:
             if main is not None and not corrected.keys() <= {*(going_on.intent.fields if going_on.intent else ())}:
                 going_on = replace(going_on, intent=main)
             return self._with_next_step(going_on, prompted)
+        if self._index.machine is not None and shows("robot", prompted.text):
+            return Understanding(self._index.machine, prompted.business_line, 0.95, {})
         if self._index.human is not None and self._index.asks_for_a_human(prompted.text):
             return Understanding(self._index.human, prompted.business_line, 0.94, self._mentioned(prompted, None))
         small = self._small_talk(prompted)
@@ -198,8 +182,8 @@ class Brain:
         matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]
         matters = [match for match in matches if match.score >= 0.4 and match.intent.id not in self._index.courtesies]
         match = max(matters or matches, key=lambda match: match.score, default=None)
-        if is_trickery(prompted.text):
-            rest = without_trickery(prompted.text)
+        if shows("trickery", prompted.text):
+            rest = SIGNS["trickery"].sub(" ", fold(prompted.text))
             match = self._index.best(rest, line=prompted.business_line) if self._index.stems(rest) else None
             if match is not None and match.score >= UNCLEAR:
                 return self._from_match(match, prompted)
@@ -214,7 +198,7 @@ class Brain:
 
     def _corrected(self, prompted: Prompted) -> dict[str, str]:
         """Return the value of a field that is named ("o destino é Vinhedo"), or that a correction is about."""
-        text = _CORRECTS.sub("", prompted.text.strip())
+        text = SIGNS["corrects"].sub("", prompted.text.strip())
         intent = self._institution.intent(prompted.intent)
         line = self._institution.line(prompted.business_line)
         wanted = [*prompted.fields, *(intent.fields if intent else ()), *(line.fields if line else ())]
@@ -237,25 +221,38 @@ class Brain:
 
     def _small_talk(self, prompted: Prompted) -> Understanding | None:
         """Interpret replies that depend on the previous message."""
+        if shows("dropped", prompted.text) or shows("waiting", prompted.text):
+            return self._going_on(prompted, 0.8, {})
+        if self._index.thanks is not None and says_thanks(prompted.text):
+            return Understanding(self._index.thanks, prompted.business_line, 0.9, {})
+        if asks_again(prompted.text) and prompted.replies:
+            return self._with_next_step(self._going_on(prompted, 0.8, {}), prompted)
         if greets_again(prompted.text, self._language) and self._index.greeting is not None:
             return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.9, {}), prompted)
-        if asks_what_is_next(prompted.text) and prompted.replies:
+        if shows("asks_next", prompted.text) and prompted.replies:
             return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
         bare = bare_reply(prompted.text, self._language)
         asked = self._asked_field(prompted)
-        if asked is not None and declines_to_tell(prompted.text):
+        if asked is not None and shows("declines", prompted.text):
             return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
         last = prompted.last_reply
+        if shows("seasonal", prompted.text) and self._index.greeting is not None:
+            return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.8, {}), prompted)
         if bare is None:
             return None
         if last is None:
             return self._unclear(prompted, LEAST_CONFIDENCE)
+        if bare is Bare.SMILE:
+            return self._going_on(prompted, 0.8, {})
         question = _LAST_SENTENCE.search(last.text)
-        wants_yes_or_no = question and takes_yes_or_no(question[0]) and not _OFFERS_TO_ACT.search(question[0])
+        # What asks for no information: yes or no would answer it.
+        wants_yes_or_no = (
+            question and not shows("asks_for_content", question[0]) and not SIGNS["offers_to_act"].search(question[0])
+        )
         if asked is not None and wants_yes_or_no:
             value = {asked.id: " ".join(prompted.text.split()).strip(" .!,;") or bare.value}
             return self._with_next_step(self._going_on(prompted, 0.9, value), prompted)
-        if bare is Bare.NO and question is not None and self._index.goodbye and _OFFERS_MORE.search(last.text):
+        if bare is Bare.NO and question is not None and self._index.goodbye and SIGNS["offers_more"].search(last.text):
             return Understanding(self._index.goodbye, prompted.business_line, 0.9, {})
         if bare is Bare.NO and asked is None:
             return self._going_on(prompted, 0.8, {})
@@ -330,7 +327,7 @@ class Brain:
             if field.id in wanted and field.id not in prompted.fields
         }
         text = prompted.text.strip()
-        if kind_of(asked) in ("name", "need") and "company" in open_fields and looks_like_a_company(text):
+        if kind_of(asked) in ("name", "need") and "company" in open_fields and SIGNS["company_look"].search(text):
             return open_fields["company"]
         lone_name = text.istitle() and text.isalpha() and not self._index.best(text)
         if kind_of(asked) not in ("name", "company", *_PLACES) and lone_name and "name" in open_fields:
@@ -342,7 +339,14 @@ class Brain:
         main = self._index.main_intent(prompted.business_line) if prompted.business_line else None
         if main and (match is None or match.score < 0.5) and self._index.is_about(main.line, prompted.text):
             match = Match(main, 0.5)
-        if match is None and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
+        if (
+            self._index.price
+            and shows("price_question", prompted.text)
+            and (match is None or match.score < SURE_ENOUGH_TO_CHANGE_SUBJECT)
+        ):
+            match = Match(self._index.price, SURE_ENOUGH_TO_CHANGE_SUBJECT)
+        is_vague = match is None or (match.score < WEAK and not prompted.replies)
+        if is_vague and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
             match = Match(greeting, 0.5)
         if match is None or match.score < WEAK:
             line = (self._index.line_of if prompted.business_line else self._index.nearest_line)(prompted.text)
@@ -480,8 +484,8 @@ class Brain:
         # The person is addressed by name once: when it was just given, or in the first reply to a known person.
         name = self._name_in(collected) or self._name_in(prompted.fields) or _first_name(prompted.person_name)
         if name is not None and not any(name.casefold() in reply.casefold() for reply in prompted.replies):
-            if _OPENING_GREETING.match(answer):
-                answer = _OPENING_GREETING.sub(rf"\1, {name}", answer, count=1)
+            if SIGNS["opening_greeting"].match(answer):
+                answer = SIGNS["opening_greeting"].sub(rf"\1, {name}", answer, count=1)
             else:
                 answer = f"{self._words['by_name'].format(name=name)} {answer}"
         if prompted.returning:
@@ -499,11 +503,18 @@ class Brain:
             return self._thanks(collected, prompted, has_question=asks)
         if _is_thing(prompted) and intent is self._index.greeting:
             return f"{self._words['noted']} {self._words['how']}"
+        if shows("dropped", prompted.text):
+            return f"{self._words['as_you_like']} {self._words['more']}"
+        if shows("waiting", prompted.text):
+            return self._words["whenever"]
+        if asks_again(prompted.text) and prompted.last_reply is not None:
+            question = _LAST_SENTENCE.search(prompted.last_reply.text)
+            return self._words["again"].format(question=question[0].strip()) if question else self._words["said_above"]
         if greets_again(prompted.text, self._language) and prompted.replies:
             return self._institution.text(FixedText.WELCOME_BACK)
-        if asks_what_is_next(prompted.text) and prompted.replies:
+        if shows("asks_next", prompted.text) and prompted.replies:
             return self._words["right"] if asks else self._words["goes_on"]
-        bare = Bare.NO if declines_to_tell(prompted.text) else bare_reply(prompted.text, self._language)
+        bare = Bare.NO if shows("declines", prompted.text) else bare_reply(prompted.text, self._language)
         last = prompted.last_reply
         if bare is None or last is None or collected:
             return None
@@ -511,7 +522,7 @@ class Brain:
             return self._words["without"] if asks else f"{self._words['as_you_like']} {self._words['more']}"
         if asks:
             return self._words["right"]
-        if bare is Bare.YES and _OFFERS_MORE.search(last.text):
+        if bare is Bare.YES and SIGNS["offers_more"].search(last.text):
             return f"{self._words['right']} {self._words['how']}"
         return self._words["right"] if _was_said(self._words["whenever"], prompted, 1) else self._words["whenever"]
 
@@ -550,7 +561,7 @@ class Brain:
         intent = self._institution.intent(prompted.decision.get("intent"))
         asset = self._institution.asset(intent.asset) if intent else None
         text = prompted.text
-        asks_nothing = _is_thing(prompted) or asks_what_is_next(text) or bare_reply(text, self._language) is not None
+        asks_nothing = _is_thing(prompted) or shows("asks_next", text) or bare_reply(text, self._language) is not None
         kind = MessageType.TEXT
         if options:
             kind = MessageType.BUTTON if len(options) <= MAX_BUTTONS else MessageType.LIST
@@ -579,7 +590,7 @@ def _chosen_title(prompted: Prompted) -> str | None:
     if prompted.waiting_for != WaitingFor.CHOICE:
         return None
     for word in said.split() if len(said.split()) <= 3 else ():
-        number = _ORDINALS.get(word)
+        number = VOCABULARY.ordinals.get(word)
         if number is not None and number < len(last.options):
             return last.options[number]
     return None

@@ -31,12 +31,14 @@ class Dice:
         return median * math.exp(sigma * _NORMAL.inv_cdf(max(self.draw(name), _SMALLEST)))
 
 
+REMEMBERED = 50_000
+
+
 class Chance:
     """Deals dice to requests. The n-th time the same body arrives its dice differ, and are the same in the next run."""
 
-    def __init__(self, seed: int, remembered: int = 50_000) -> None:
+    def __init__(self, seed: int) -> None:
         self._seed = str(seed).encode()
-        self._remembered = remembered
         self._times: OrderedDict[bytes, int] = OrderedDict()
 
     def dice(self, body: bytes) -> tuple[Dice, int]:
@@ -44,6 +46,6 @@ class Chance:
         content = blake2b(body, key=self._seed, digest_size=16).digest()
         times = self._times.pop(content, 0)
         self._times[content] = times + 1
-        if len(self._times) > self._remembered:
+        if len(self._times) > REMEMBERED:
             self._times.popitem(last=False)
         return Dice(content + times.to_bytes(4)), times

@@ -7,11 +7,9 @@ from typing import Any
 from contracts.guardrails import PartKind
 from contracts.institution import Institution
 from sandbox.language import fold
+from sandbox.vocabulary import SIGNS
 
 _SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’)]*(?=\s)|\n|\Z)\s*", re.DOTALL)
-_GREETING = re.compile(
-    r"(?i)\W*(?:olá|oi|oie|bom dia|boa tarde|boa noite|hello|hi|hey|good (?:morning|afternoon|evening))\b"
-)
 _UNSEEN = ("text.", "said.")
 
 
@@ -38,7 +36,7 @@ class Citer:
         source = next((id for id, passage in self._passages if said and said in passage), None)
         if source:
             return PartKind.INFORM, source
-        if _GREETING.match(sentence):
+        if SIGNS["greeting"].match(sentence):
             return PartKind.GREET, None
         return (PartKind.ASK if sentence.rstrip().endswith("?") else PartKind.ECHO), None
 

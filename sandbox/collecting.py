@@ -5,28 +5,8 @@ from collections.abc import Iterable
 
 from contracts.institution import FieldSpec, Institution
 from sandbox.language import fold, is_gibberish, is_stop_word
-from sandbox.vocabulary import VOCABULARY
+from sandbox.vocabulary import SIGNS, VOCABULARY, WORDS
 
-_WORD = r"[^\W\d_][\w'’.-]*"
-_CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’-]*"
-_NAME = rf"{_WORD}(?:\s+(?:d[aeo]s?\s+)?{_CAPITAL}){{0,3}}"
-_PLACE = rf"{_CAPITAL}(?:\s+(?:d[aeo]s?\s+)?{_CAPITAL}){{0,3}}"
-_STATED_NAME = re.compile(
-    r"(?i:\b(?:me chamo|meu nome (?:é|e|eh)|pode me chamar de|my name is|my name's|name's|call me))"
-    rf"\s+(?P<name>{_NAME})"
-)
-_INTRODUCED = re.compile(
-    r"(?i:\b(?:(?:eu )?sou [oa]|aqui (?:é|e|eh)(?: [oa])?|i'm|i’m|i am|this is|it's))"
-    rf"\s+(?P<name>{_CAPITAL}(?:\s+{_CAPITAL}){{0,2}}|[a-zà-ÿ]{{3,}}(?=\s+d[aeo]\s))"
-)
-_ROUTE = re.compile(
-    rf"\b(?i:de|do|da|from)\s+(?P<pickup>{_PLACE})\s+(?i:para|pra|pro|até|to)\s+(?i:o\s+|a\s+)?"
-    rf"(?P<destination>{_PLACE})"
-)
-_CITY = re.compile(
-    r"(?i:\b(?:moro|fica|ficamos|fico|estou|estamos|minha loja|nossa loja|i live|we are|located))"
-    rf"\s+(?i:em|no|na|in)\s+(?P<city>{_PLACE})"
-)
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+\w")
 _PARTICLES = ("da", "de", "do", "das", "dos", "e")
 LONGEST_NAME = 8
@@ -63,21 +43,21 @@ def answered(field: FieldSpec, text: str) -> str | None:
     stated = dict(_facts(plain)).get(kind)
     if stated is not None:
         return tidy(stated)
-    value = VOCABULARY.opening.sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
+    value = SIGNS["opening"].sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
     if kind == "name":
         return _as_name(value)
-    if kind in ("company", "city", "role") and (VOCABULARY.no_name.match(value) or len(value.split()) > LONGEST_NAME):
+    if kind in ("company", "city", "role") and (SIGNS["no_name"].match(value) or len(value.split()) > LONGEST_NAME):
         return None
     return tidy(value) or None
 
 
 def without_introduction(text: str) -> str:
     """Return the text without a self-introduction, which is no reason to answer about names."""
-    for pattern in (_STATED_NAME, _INTRODUCED):
+    for pattern in (SIGNS["stated_name"], SIGNS["introduced"]):
         introduced = pattern.search(text)
         if introduced is not None and _as_name(introduced["name"]) is not None:
             rest = text[introduced.end() :]
-            company = VOCABULARY.from_company.match(rest)
+            company = SIGNS["from_company"].match(rest)
             text = text[: introduced.start()] + " " + (rest[company.end() :] if company else rest)
     return text
 
@@ -87,30 +67,30 @@ def tidy(value: str) -> str:
 
 
 def _facts(text: str) -> Iterable[tuple[str, str]]:
-    introduced = _STATED_NAME.search(text) or _INTRODUCED.search(text)
+    introduced = SIGNS["stated_name"].search(text) or SIGNS["introduced"].search(text)
     if introduced is not None:
         name = _as_name(introduced["name"])
         if name is not None:
             yield "name", name
-            company = VOCABULARY.from_company.match(text[introduced.end() :])
+            company = SIGNS["from_company"].match(text[introduced.end() :])
             if company is not None:
                 yield "company", company["company"]
-    if (company := VOCABULARY.company.search(text)) is not None:
+    if (company := SIGNS["company"].search(text)) is not None:
         yield "company", company["company"]
     if (email := _EMAIL.search(text)) is not None:
         yield "email", email[0]
-    if (route := _ROUTE.search(text)) is not None:
+    if (route := SIGNS["route"].search(text)) is not None:
         yield "pickup", route["pickup"]
         yield "destination", route["destination"]
-    if (city := _CITY.search(text)) is not None:
+    if (city := SIGNS["place_of"].search(text)) is not None:
         yield "city", city["city"]
-    if VOCABULARY.need.match(text) is not None and len(text.split()) >= 5:
+    if SIGNS["need"].match(text) is not None and len(text.split()) >= 5:
         yield "need", text
 
 
 def _as_name(value: str) -> str | None:
     parts = tidy(value).split()
-    if not 1 <= len(parts) <= 5 or any(fold(part) in VOCABULARY.not_names for part in parts):
+    if not 1 <= len(parts) <= 5 or any(fold(part) in WORDS["not_names"] for part in parts):
         return None
     if any(is_stop_word(part, language) for part in parts if part not in _PARTICLES for language in ("pt", "en")):
         return None

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from sandbox.vocabulary import VOCABULARY
+from sandbox.vocabulary import VOCABULARY, WORDS
 
 # The three calls of a turn look at the same texts, and at those of the institution at every turn.
 KEPT_TEXTS = 10_000
@@ -30,7 +30,7 @@ def words(text: str, language: str) -> tuple[str, ...]:
     written_out: list[str] = []
     for word in fold(text).split():
         longer = VOCABULARY.abbreviations.get(word, word)
-        if language == "en" and word in VOCABULARY.portuguese_only:
+        if language == "en" and word in WORDS["portuguese_only"]:
             longer = word
         written_out.extend(longer.split())
     return tuple(written_out)

@@ -2,29 +2,17 @@
 
 import difflib
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from contracts.institution import BusinessLine, FixedText, Institution, Intent
 from sandbox.language import family, fold, is_stop_word, stem, without, words
-from sandbox.signs import is_trickery, shows_distress
-from sandbox.vocabulary import VOCABULARY
+from sandbox.signs import says_thanks, shows
+from sandbox.vocabulary import SIGNS, VOCABULARY
 
 _STOP_WEIGHT = 0.12
-_HUMAN_WORDS = ("pessoa", "atendente", "humano", "human", "person", "someone", "receptionist")
-_PEOPLE = (
-    r"(?:gente|pessoa|alguem|humano|humana|atendente|equipe|time de|atendimento|responsavel|vendedor|gerente|consultor|"
-    r"someone|somebody|person|human|team|staff|front desk|reception|receptionist|manager|dentist|agent)"
-)
-_WANTS_TO_TALK = re.compile(
-    rf"\b(?:falar|fala|conversar|speak|talk|chat)\b.{{0,20}}\b{_PEOPLE}\b"
-    rf"|\b(?:me (?:passa|transfere|transfira|encaminha|coloca)|chama|chame"
-    rf"|transfer me|put me through|connect me|pass me)"
-    rf"(?: (?:para|com|to|with|a|o|um|uma|the|ao|alguma)){{0,3}} {_PEOPLE}\b"
-)
 _LONELY = 0.55
 _CUT = 5
 _KEYWORD = 2
@@ -101,14 +89,17 @@ class IntentIndex:
         escalating = [intent for intent in institution.intents if intent.escalate]
         self.human = max(
             escalating,
-            key=lambda one: sum(word in fold(trigger) for trigger in one.triggers for word in _HUMAN_WORDS),
+            key=lambda one: sum(word in fold(trigger) for trigger in one.triggers for word in VOCABULARY.human),
             default=None,
         )
         self.courtesies = self._courtesies()
         self.spam = next((intent for intent in institution.intents if intent.spam), None)
         self.goodbye = next((intent for intent in institution.intents if intent.conclude), None)
-        self.distress = self._of_sign(shows_distress)
-        self.trickery = self._of_sign(is_trickery)
+        self.distress = self._of_sign(partial(shows, "distress"))
+        self.trickery = self._of_sign(partial(shows, "trickery"))
+        self.machine = self._of_sign(partial(shows, "robot"))
+        self.thanks = self._of_sign(says_thanks)
+        self.price = self._of_sign(partial(shows, "price_question"))
         self._titles = {fold(title): title for intent in institution.intents for title in intent.options}
         self._handed_over = frozenset(self.stems(institution.text(FixedText.ESCALATED))) | frozenset(
             each for trigger in (self.human.triggers if self.human else ()) for each in self.stems(trigger)
@@ -155,6 +146,9 @@ class IntentIndex:
         touched = {position for each in present for position in self._containing.get(each, ())}
         for position in touched:
             number, stems = self._triggers[position]
+            if not telling and not stems <= present:
+                # Words that stand in any question say what it is about only together.
+                continue
             shared = sum(self._weigh(each) for each in stems & present)
             needed = sum(self._weigh(each) for each in stems)
             score = 0.75 * shared / needed + 0.25 * shared / total
@@ -199,8 +193,16 @@ class IntentIndex:
             return self.main_intent(about.id), about.id
         return self._institution.intent(previous), line
 
+    def rescue(self, text: str) -> Intent | None:
+        """The intent of an emergency: the one that fits best where it names an emergency number, else a person."""
+        if shows("distress", text) or not shows("emergency", text):
+            return self.distress if shows("distress", text) else None
+        best = self.best(text)
+        names_number = best is not None and best.intent.escalate and SIGNS["rescue"].search(fold(best.intent.answer))
+        return best.intent if best is not None and names_number else self.distress or self.human
+
     def asks_for_a_human(self, text: str) -> bool:
-        return _WANTS_TO_TALK.search(" ".join(words(text, self.language))) is not None
+        return SIGNS["wants_to_talk"].search(" ".join(words(text, self.language))) is not None
 
     def title(self, text: str) -> str | None:
         """The option of any intent that these words are, to the letter."""

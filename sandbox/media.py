@@ -23,20 +23,14 @@ MAX_KEPT_BYTES = 256 * MEGABYTE
 MAX_UPLOAD_BYTES = 100 * MEGABYTE
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
+_DOCUMENTS = ["text/plain", *(f"application/{one}" for one in ("pdf", "msword", "vnd.ms-excel", "vnd.ms-powerpoint"))]
+_OFFICE_KINDS = ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
 _LIMITS = {
     **dict.fromkeys(("image/jpeg", "image/png"), 5 * MEGABYTE),
     "image/webp": 500 * 1024,
     **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * MEGABYTE),
     **dict.fromkeys([f"audio/{kind}" for kind in ("aac", "amr", "mpeg", "mp4", "ogg")], 16 * MEGABYTE),
-    **dict.fromkeys(("text/plain", "application/pdf", "application/msword"), MAX_UPLOAD_BYTES),
-    **dict.fromkeys(("application/vnd.ms-excel", "application/vnd.ms-powerpoint"), MAX_UPLOAD_BYTES),
-    **dict.fromkeys(
-        [
-            f"{_OFFICE}.{kind}"
-            for kind in ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
-        ],
-        MAX_UPLOAD_BYTES,
-    ),
+    **dict.fromkeys((*_DOCUMENTS, *(f"{_OFFICE}.{kind}" for kind in _OFFICE_KINDS)), MAX_UPLOAD_BYTES),
 }
 
 

@@ -47,12 +47,14 @@ class _Entry:
     ttl_seconds: float
 
 
+MINIMUM_TOKENS = 1024
+
+
 class PromptCache:
     """Least recently used prefixes; `clock` gives seconds and may be a test's own."""
 
-    def __init__(self, clock: Callable[[], float], *, minimum_tokens: int = 1024, size: int = 20_000) -> None:
+    def __init__(self, clock: Callable[[], float], *, size: int = 20_000) -> None:
         self._clock = clock
-        self._minimum_tokens = minimum_tokens
         self._size = size
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
@@ -88,7 +90,7 @@ class PromptCache:
         for index in breakpoints:
             if ends[index] <= read:
                 self._renew(keys[index], now)
-            elif ends[index] >= self._minimum_tokens:
+            elif ends[index] >= MINIMUM_TOKENS:
                 ttl = blocks[index].ttl_seconds or FIVE_MINUTES
                 written[ttl] += ends[index] - position
                 position = ends[index]

@@ -189,11 +189,13 @@ class OutputSchema:
                 return {"boolean": False, "null": None}.get(kind, 0)
 
 
+KEPT_SCHEMAS = 256
+
+
 class SchemaShelf:
     """Checked schemas by their bytes: a process sends the same handful over and over."""
 
-    def __init__(self, size: int = 256) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._checked: OrderedDict[bytes, OutputSchema] = OrderedDict()
 
     def checked(self, schema: Schema) -> OutputSchema:
@@ -202,7 +204,7 @@ class SchemaShelf:
         found = self._checked.get(key)
         if found is None:
             found = self._checked[key] = OutputSchema(schema)
-            if len(self._checked) > self._size:
+            if len(self._checked) > KEPT_SCHEMAS:
                 self._checked.popitem(last=False)
         else:
             self._checked.move_to_end(key)

@@ -18,41 +18,22 @@ class Vocabulary(Value):
     """The content of the file; what is by language has the keys `pt` and `en`."""
 
     abbreviations: dict[str, str]
-    portuguese_only: WordSet
     stop_words: dict[str, WordSet]
     greetings: dict[str, Phrases]
     thanks: dict[str, Phrases]
     suffixes: dict[str, Phrases]
 
-    clearly_yes: WordSet
-    agreeing: WordSet
-    declining: WordSet
-    fillers: WordSet
-    thankful: WordSet
     again: Phrases
-    declines: Pattern
-    asks_next: Pattern
-    distress: Pattern
-    trickery: Pattern
-    leaves: Pattern
-    tired: Pattern
-    company_look: Pattern
-    asks_for_content: Pattern
-    begins_a_request: Pattern
+    leaving: dict[str, str]
+    words: dict[str, WordSet]
+    signs: dict[str, Pattern]
+    ordinals: dict[str, int]
+    human: Phrases
 
-    link: Pattern
-    money_per_time: Pattern
-    offers: Pattern
     lures: Phrases
     adverts: Phrases
 
-    not_names: WordSet
     field_kinds: dict[str, Phrases]
-    from_company: Pattern
-    company: Pattern
-    need: Pattern
-    opening: Pattern
-    no_name: Pattern
 
     replies: dict[str, dict[str, str]]
 
@@ -63,3 +44,4 @@ class Vocabulary(Value):
 
 
 VOCABULARY = read_yaml(Path(__file__).with_name("vocabulary.yaml"), Vocabulary).value
+WORDS, SIGNS = VOCABULARY.words, VOCABULARY.signs

@@ -48,7 +48,6 @@ def message(
     id: str | None = None,
     name: str | None = "Ana",
     phone_number_id: str = DEFAULT_PHONE_NUMBER_ID,
-    display_number: str = DEFAULT_DISPLAY_NUMBER,
     timestamp: int | None = None,
     user_id: str | None = None,
     reply_to: str | None = None,
@@ -64,7 +63,7 @@ def message(
     if user_id:
         element["from_user_id"] = user_id
     if reply_to:
-        element["context"] = {"from": display_number, "id": reply_to}
+        element["context"] = {"from": DEFAULT_DISPLAY_NUMBER, "id": reply_to}
     if content is not None:
         element[kind] = content
     element.update(more)
@@ -75,17 +74,16 @@ def message(
             contact["wa_id"] = person
         contact["user_id"] = user_id or f"BR.{person}"
         contacts.append(contact)
-    return _change("messages", phone_number_id, display_number, contacts=contacts or None, messages=[element])
+    return _change("messages", phone_number_id, contacts=contacts or None, messages=[element])
 
 
 def other(
     field: str,
     phone_number_id: str = DEFAULT_PHONE_NUMBER_ID,
-    display_number: str = DEFAULT_DISPLAY_NUMBER,
     **value: Any,
 ) -> Change:
     """A change of another field that reaches the same URL."""
-    return _change(field, phone_number_id, display_number, **value)
+    return _change(field, phone_number_id, **value)
 
 
 def inbound_text(person: str, text: str, id: str | None = None, **known: Any) -> Change:
@@ -103,9 +101,9 @@ def inbound_audio(person: str, media_id: str = "1234567892", *, voice: bool = Tr
     return message(person, "audio", {**media_content(media_id, "audio/ogg; codecs=opus"), "voice": voice}, **known)
 
 
-def echo(person: str, text: str, id: str | None = None, business: str = DEFAULT_DISPLAY_NUMBER) -> Change:
+def echo(person: str, text: str, id: str | None = None) -> Change:
     """The business wrote from its phone app."""
-    element = {"from": business, "to": person, "id": id or wamid(), "timestamp": str(int(time.time()))}
+    element = {"from": DEFAULT_DISPLAY_NUMBER, "to": person, "id": id or wamid(), "timestamp": str(int(time.time()))}
     return other("smb_message_echoes", message_echoes=[{**element, "type": "text", "text": {"body": text}}])
 
 
@@ -159,9 +157,7 @@ def statuses(*elements: dict[str, Any], phone_number_id: str = DEFAULT_PHONE_NUM
     """A change with these statuses, and the contacts they belong to unless one failed."""
     people = {each["recipient_id"]: each for each in elements if each["status"] != "failed"}
     contacts = [{"wa_id": person, "user_id": each["recipient_user_id"]} for person, each in people.items()]
-    return _change(
-        "messages", phone_number_id, DEFAULT_DISPLAY_NUMBER, contacts=contacts or None, statuses=list(elements)
-    )
+    return _change("messages", phone_number_id, contacts=contacts or None, statuses=list(elements))
 
 
 def status(
@@ -178,8 +174,8 @@ def status(
     return statuses(element, phone_number_id=phone_number_id)
 
 
-def _change(field: str, phone_number_id: str, display_number: str, **value: Any) -> Change:
-    metadata = {"display_phone_number": display_number, "phone_number_id": phone_number_id}
+def _change(field: str, phone_number_id: str, **value: Any) -> Change:
+    metadata = {"display_phone_number": DEFAULT_DISPLAY_NUMBER, "phone_number_id": phone_number_id}
     present = {key: each for key, each in value.items() if each is not None}
     return {"field": field, "value": {"messaging_product": "whatsapp", "metadata": metadata, **present}}
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from adapters.channels.web import LIMITS as WEB_LIMITS
-from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web import web_conversation_id, web_message
 from adapters.firestore.database import FirestoreDatabase, Put, document_id
 from adapters.firestore.inbox import BOXES, ENTRIES, FirestoreInbox
 from adapters.firestore.store import FirestoreStore
@@ -42,9 +42,8 @@ from contracts.messages import Address, ChannelName, InboundMessage, OutboundMes
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from flags.experiments.recorder import Recorder
-from prompts.execution.executor import Executor
+from prompts.execution.executor import Executor, Strategy
 from prompts.execution.policies import BreakerLimits, Breakers, compose
-from prompts.execution.prompt_task import Strategy
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter

@@ -17,14 +17,21 @@ from starlette.applications import Starlette
 from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.bedrock import BedrockModel
-from adapters.models.deferred import DeferredModel
 from adapters.models.vertex import VertexModel
 from cli.serving import server_of
 from contracts.conversation import Conversation, State
 from contracts.messages import ChannelName
 from contracts.ports import ChannelLimits, LanguageModel, ModelRequest, ModelResponse, StructuredOutput, SystemBlock
 from contracts.values import ConversationId
-from prompts.execution.policies import Breakers, CircuitModel, MeteredModel, RetryingModel, SharingModel, compose
+from prompts.execution.policies import (
+    Breakers,
+    CircuitModel,
+    DeferredModel,
+    MeteredModel,
+    RetryingModel,
+    SharingModel,
+    compose,
+)
 from prompts.request import TurnView
 from prompts.tasks.registry import ANALYSES, task_of
 from prompts.tasks.transcript import AnalysisView

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from adapters.channels.web.inbound import web_message
+from adapters.channels.web import web_message
 from adapters.waiting import wait_for_receipt
 from cli.runtime import Runtime
 from contracts.conversation import TurnRecord

@@ -183,7 +183,7 @@ def figures() -> tuple[list[Figure], Way]:
     sizes = function_lines()
     count, found = words_to_leave()
     return [
-        Figure("lines of product code", lines(), 55_850),
+        Figure("lines of product code", lines(), 55_765),
         Figure("own frames at the first model call", len(way.frames), LIMITS["frames"]),
         Figure("modules that one chat message enters", len(way.modules), LIMITS["modules"]),
         Figure("functions that one chat message enters", len(way.functions)),
@@ -197,7 +197,7 @@ def figures() -> tuple[list[Figure], Way]:
 
 
 # Held where the product is; to lower with it. The lines were 46,400 before people, time and six more channels.
-LIMITS = {"frames": 8.0, "modules": 78.0, "used once": 8.3, "words": 3.0}
+LIMITS = {"frames": 8.0, "modules": 69.0, "used once": 8.2, "words": 3.0}
 
 
 def main() -> int:

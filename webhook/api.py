@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import Field, RootModel, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from starlette.responses import Response
 from starlette.types import Message
 
@@ -21,7 +21,7 @@ from contracts.listing import ConversationQuery
 from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.paging import thread_of
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, Instant, Text, Value, problems_of
+from contracts.values import ConversationId, Text, Value, problems_of
 from flags.definitions import Flag
 from flags.experiments.definitions import Experiment
 from flags.experiments.exact import Approximate
@@ -29,8 +29,9 @@ from flags.experiments.store import ExperimentStore
 from flags.personal import Attributes, set_attributes
 from flags.store import Change, FlagEdit, FlagStore
 from flags.switches import kills_of
-from webhook.console.operations import report_values
+from webhook.console.operations import json_answer, report_values
 from webhook.console.rendering import First, Last
+from webhook.schemas import REPORTS, answers
 from webhook.settings import WebhookDependencies
 
 MAX_BODY = 64 * 1024
@@ -121,41 +122,8 @@ class FlagHistory(Value):
     changes: tuple[Change, ...]
 
 
-class ReportValues(RootModel[dict[str, Any]]):
-    """Values of a report by their names, as its page shows them."""
-
-
 class Experiments(Value):
     experiments: tuple[Experiment, ...]
-
-
-Numbers = dict[str, int | float | None]
-
-
-class Failures(Value):
-    rate: float | None
-    by_cause: dict[str, int]
-    turns: int
-
-
-class Money(Value):
-    today_usd: str
-    unknown_price_calls: int
-    ceiling_usd: str | None
-    share: float | None
-
-
-class Status(Value):
-    """Current values; `reply_ms`, `failures` and `answers` (by their source) are since `since`."""
-
-    at: Instant
-    since: Instant
-    unanswered: Numbers
-    hand_offs: Numbers
-    reply_ms: Numbers
-    failures: Failures
-    money: Money
-    answers: dict[str, Numbers]
 
 
 class ProblemView(Value):
@@ -271,13 +239,15 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     async def retry(letter_id: str) -> Retried:
         return Retried(conversation=await deps.retry(letter_id))
 
-    @router.get("/status", summary="The first five numbers", dependencies=[read])
-    async def status() -> Status:
-        return Status.model_validate(await deps.reports.view("status"))
+    @router.get("/status", summary="The first five numbers", dependencies=[read], responses=answers("StatusReport"))
+    async def status() -> Response:
+        return json_answer(await report_values("status", None, None, deps))
 
-    @router.get("/reports/{name}", summary="daily, weekly, cost or performance, by days", dependencies=[read])
-    async def report(name: str, first: First = None, last: Last = None) -> ReportValues:
-        return ReportValues(dict(await report_values(name, first, last, deps)))
+    about = "daily, weekly, cost or performance, by days"
+
+    @router.get("/reports/{name}", summary=about, dependencies=[read], responses=answers(*REPORTS))
+    async def report(name: str, first: First = None, last: Last = None) -> Response:
+        return json_answer(await report_values(name, first, last, deps))
 
     return router
 
@@ -317,10 +287,10 @@ def change_api(deps: WebhookDependencies) -> APIRouter:
     async def experiments_listed() -> Experiments:
         return Experiments(experiments=tuple(await experiments.all()))
 
-    @router.get("/experiments/{key}", summary="Its report", dependencies=[read])
-    async def experiment(key: str) -> ReportValues:
+    @router.get("/experiments/{key}", summary="Its report", dependencies=[read], responses=answers("ExperimentReport"))
+    async def experiment(key: str) -> Response:
         try:
-            return ReportValues(await experiments.report(key, Approximate()))
+            return json_answer(await experiments.report(key, Approximate()))
         except ChangeRefusedError as exc:
             raise Problem(404, "No result", str(exc)) from exc
 

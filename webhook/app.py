@@ -25,6 +25,7 @@ from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes, login_routes
 from webhook.console.rendering import html, problem_page, wants_page
 from webhook.receive import PlatformFront, platform_intakes, platform_routes
+from webhook.schemas import SCHEMAS
 from webhook.settings import WebhookDependencies
 
 # RFC 9457. With "4XX" FastAPI adds no schema of its own for what it refuses.
@@ -102,6 +103,7 @@ def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping
 
     def description() -> dict[str, Any]:
         described: dict[str, Any] = app.openapi()
+        described["components"]["schemas"] |= SCHEMAS
         for path, summary in posts.items():
             described["paths"].setdefault(path, {})["post"] = {
                 "tags": ["platform webhooks"],

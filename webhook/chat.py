@@ -13,8 +13,14 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from adapters.channels.web import reply_event
-from adapters.channels.web.inbound import CONVERSATION_NAME, MAX_TEXT, MESSAGE_NAME, read_message, web_conversation_id
+from adapters.channels.web import (
+    CONVERSATION_NAME,
+    MAX_TEXT,
+    MESSAGE_NAME,
+    read_message,
+    reply_event,
+    web_conversation_id,
+)
 from adapters.http.access import RateLimit, client_of, require_allowed_origin
 from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
 from adapters.waiting import wait_for_receipt

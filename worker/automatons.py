@@ -1,9 +1,9 @@
 """Recognition of another automaton on the other side, so that two of them do not talk without end.
 
 A turn that answers our reply with a text said before, by either side, is a round of an automaton. Where it comes faster
-than a person writes it, numbers, times and punctuation count as the same and a word in five may change; at a slower
-pace the text is the same to the letter, since people ask the same question with another number. A fast answer with a
-new text counts half. A slow new text is a person's.
+than a person writes it, numbers, times and punctuation count as the same and a word in five may change, and so at any
+pace in a longer text that asks nothing; else the words are the same at a slower pace, since people ask the same
+question with another number. A fast answer with a new text counts half. A slow new text is a person's.
 """
 
 import re
@@ -21,6 +21,8 @@ from contracts.messages import InboundKind, InboundMessage
 POINTS_OF_AN_AUTOMATON = 18
 ROUND, HALF_ROUND = 2, 1
 SHORT_LETTERS = 8
+# An announcement: a text without a question, of more letters than what people repeat with another number.
+ANNOUNCEMENT_LETTERS = 30
 # Faster than a person reads a reply and writes more than a word, time after time; and longer texts at twice the speed
 # of a fast typist.
 FAST, FASTEST = timedelta(seconds=3), timedelta(seconds=10)
@@ -49,7 +51,7 @@ def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -
     if not worded or not spoken or is_silenced:
         return conversation
     letters = {_letters(one.text) for one in conversation.window}
-    is_identical = all(_letters(message.text) in letters for message in worded)
+    is_identical = all(_letters(message.text) in letters or _is_announced(message, conversation) for message in worded)
     after = messages[0].received_at - spoken[-1].at
     typing = timedelta(seconds=sum(len(message.text) for message in worded) / CHARACTERS_A_SECOND)
     is_fast = messages[0].sent_at is not None and timedelta(0) <= after <= max(FAST, min(typing, FASTEST))
@@ -70,12 +72,22 @@ def _is_said_before(messages: Sequence[InboundMessage], conversation: Conversati
 
 
 def _is_short(message: InboundMessage) -> bool:
-    letters = sum(len(word) * times for word, times in _words(message.text).items())
-    return message.kind is InboundKind.CHOICE or letters <= SHORT_LETTERS
+    return message.kind is InboundKind.CHOICE or _size(message.text) <= SHORT_LETTERS
+
+
+def _is_announced(message: InboundMessage, conversation: Conversation) -> bool:
+    is_question = "?" in message.text
+    return not is_question and _size(message.text) >= ANNOUNCEMENT_LETTERS and _is_said_before([message], conversation)
+
+
+def _size(text: str) -> int:
+    return sum(len(word) * times for word, times in _words(text).items())
 
 
 def _letters(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """Return the words without signs; signs alone as they are."""
+    plain = text.casefold()
+    return " ".join(_WORD.findall(plain)) or " ".join(plain.split())
 
 
 def _words(text: str) -> Counter[str]:

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 
 from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
-from adapters.models.deferred import AbsentModel, DeferredModel
 from adapters.speech.service import CheckedTranscriber
-from context.consent import OptOutWords
 from context.guardrails.floor import Floor
 from context.publishing import InstitutionSource
 from contracts.errors import ConfigurationError
@@ -36,9 +34,8 @@ from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
-from prompts.execution.executor import Executor
-from prompts.execution.policies import PROVIDERS, Breakers, compose
-from prompts.execution.prompt_task import PromptCacheWatch, Strategies, Strategy
+from prompts.execution.executor import Executor, PromptCacheWatch, Strategies, Strategy
+from prompts.execution.policies import PROVIDERS, AbsentModel, Breakers, DeferredModel, compose
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
@@ -64,7 +61,7 @@ from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
 from worker.replies.speech import SpokenReplies
-from worker.routing import AgePolicy
+from worker.routing import AgePolicy, ConsentWords
 from worker.scheduling.limiter import AttemptRefunds, Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
@@ -104,7 +101,7 @@ class Rulebooks:
 
     def _rulebook(self, institution: Institution) -> Rulebook:
         floor = Floor(institution, self._instructions)
-        return Rulebook(institution=institution, floor=floor, consent=OptOutWords(institution))
+        return Rulebook(institution=institution, floor=floor, consent=ConsentWords(institution))
 
 
 @dataclass(frozen=True)

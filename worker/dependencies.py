@@ -23,8 +23,7 @@ from worker.people.threads import Threads
 from worker.replies.judging import ClearedSentences
 from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
-from worker.scheduling.limiter import AttemptRefunds, Limiter, PoisonIsolation
-from worker.scheduling.pace import Pace
+from worker.scheduling.limiter import AttemptRefunds, Limiter, Pace, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
 from worker.variants import VariantAssigner
 

@@ -21,7 +21,7 @@ from observability.metrics import REPLY_SECONDS, SENDS
 from observability.tracing import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
-from worker.scheduling.pace import wait_for_place
+from worker.scheduling.limiter import wait_for_place
 
 log = logger(__name__)
 

@@ -27,7 +27,6 @@ from contracts.conversation import (
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
 from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelUnavailableError, WorkerError
-from contracts.exchanges import Exchange, TurnExchanges
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.language import speaking_to
@@ -35,18 +34,17 @@ from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, ConversationStore, Events, Inbox, LiveEvent, Store
-from contracts.turn import Turn, TurnReason
+from contracts.turn import Exchange, Turn, TurnExchanges, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
-from prompts.execution.prompt_task import ModelCalls, TaskResult
+from prompts.execution.executor import ModelCalls, TaskResult
 from prompts.execution.quality import gate_scores, scored
 from prompts.prompter import Prompter, ThreeTasks
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type
 from prompts.tasks.state import clarification
-from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
@@ -59,6 +57,7 @@ from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
 from worker.turn import Draft, WrittenReply, agent_said, author_of, completed_form, to_commit
+from worker.variants import classification, taken_back
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 

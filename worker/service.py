@@ -21,7 +21,7 @@ from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
 from reports.posting import ReportPosting
-from reports.render.text import escaped
+from reports.render.page import escaped
 from reports.reporting import Reporting
 from worker import sweeper
 from worker.analyses.processing import AnalysisPostponedError, analyse, time_to_next_step

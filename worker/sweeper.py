@@ -1,10 +1,10 @@
 """Sweep for work without a wake-up: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from itertools import chain
-from typing import Any
 
 from contracts.errors import IllegalTransitionError, WorkerError, family_of
 from contracts.ports import Inbox, WakeUps
@@ -58,22 +58,22 @@ async def sweep_forever(
                 replies = is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0
                 # At the same time, so that one Redis answers all in one round trip.
                 _, rests = await asyncio.gather(
-                    _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error"),
-                    _tolerating(_may_rest(deps.inbox, every), "sweep.error"),
+                    _tolerating(partial(recover, queue, deps, attempt, replies=replies), "sweep.error"),
+                    _tolerating(partial(_may_rest, deps.inbox, every), "sweep.error"),
                 )
                 has_answered = not attempt.has_failed
         took = min(PROBE_BACKOFF.longest, timedelta(seconds=deps.monotonic() - began))
         sweeps = SWEEPS_PER_REST - number % SWEEPS_PER_REST if rests and not is_short else 1
         if has_answered:
-            await _tolerating(settle_refunds(deps), "sweep.error")
+            await _tolerating(partial(settle_refunds, deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
-                await _tolerating(request_noted(deps.analyses), "sweep.analyses")
+                await _tolerating(partial(request_noted, deps.analyses), "sweep.analyses")
                 if analyses:
-                    await _tolerating(recover_analyses(queue, deps.analyses, limit=BATCH), "sweep.analyses")
+                    await _tolerating(partial(recover_analyses, queue, deps.analyses, limit=BATCH), "sweep.analyses")
             if number % sweeps_per_tending == 0:
-                await _tolerating(tend(deps), "sweep.error")
+                await _tolerating(partial(tend, deps), "sweep.error")
             if number % SWEEPS_PER_CLEANING == 0:
-                await _tolerating(clean(deps), "sweep.clean")
+                await _tolerating(partial(clean, deps), "sweep.clean")
             number += sweeps
         # A store that is slow to answer is not asked all the time.
         await asyncio.sleep(max(every * sweeps, took, deps.limiter.pause_left).total_seconds())
@@ -124,11 +124,10 @@ async def settle_refunds(deps: SweepDependencies) -> None:
 async def tend(deps: SweepDependencies) -> None:
     """End the waits that lasted too long, and escalate where a reply was refused."""
     for conversation_id in await deps.store.conversations.timed_out(at=deps.clock.now(), limit=BATCH):
-        await _tolerating(deps.operators.agents.time_out(conversation_id), "sweep.time_out")
+        await _tolerating(partial(deps.operators.agents.time_out, conversation_id), "sweep.time_out")
     for row in await deps.store.outbox.to_escalate(limit=BATCH):
-        escalation = deps.operators.agents.escalate(
-            row.conversation_id, agent="", reason=f"undeliverable {row.error_code}"
-        )
+        reason = f"undeliverable {row.error_code}"
+        escalation = partial(deps.operators.agents.escalate, row.conversation_id, agent="", reason=reason)
         if await _tolerating(escalation, "sweep.escalate"):
             await deps.store.outbox.escalation_done(row.id)
 
@@ -137,18 +136,18 @@ async def clean(deps: SweepDependencies) -> None:
     """Forget what is older than the time of retention: conversations, dead letters, deduplication keys."""
     now = deps.clock.now()
     for conversation_id in await deps.store.conversations.expired(updated_before=now - deps.retention, limit=BATCH):
-        await _tolerating(expire(conversation_id, deps.operators), "sweep.expire")
+        await _tolerating(partial(expire, conversation_id, deps.operators), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
-    await _tolerating(renew_handoffs(deps.analyses, limit=BATCH), "sweep.analyses")
+    await _tolerating(partial(renew_handoffs, deps.analyses, limit=BATCH), "sweep.analyses")
     await deps.store.dead_letters.prune(before=now - deps.retention)
     await deps.store.records.prune(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)
 
 
-async def _tolerating(work: Coroutine[Any, Any, object], event: str) -> bool:
+async def _tolerating(work: Callable[[], Awaitable[object]], event: str) -> bool:
     """Return whether the work is done, and is not False; what fails must not keep the sweep from the others."""
     try:
-        return await work is not False
+        return await work() is not False
     except IllegalTransitionError as exc:
         log.warning(event, error=type(exc).__name__)
         return True

@@ -26,7 +26,7 @@ from contracts.turn import Turn, TurnReason
 from contracts.values import OutboxId
 from fsm.machine import Transitions
 from observability.tracing import current_traceparent
-from prompts.execution.prompt_task import TaskResult
+from prompts.execution.executor import TaskResult
 from prompts.pricing.prices import ZERO, total_cost, usd_text
 from worker.replies.judging import TurnJudge
 

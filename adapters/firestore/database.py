@@ -129,7 +129,6 @@ class FirestoreDatabase:
             overloaded server must not get more load.
         emulator_host: `host:port` of the emulator, reached without encryption or credentials.
         chance: in [0, 1), jitters the backoff of concurrent writers.
-        new_id: stamps a write, which identifies it when its response was lost.
         interceptors: gRPC interceptors of every call.
     """
 
@@ -142,11 +141,9 @@ class FirestoreDatabase:
         retry_within: timedelta = timedelta(milliseconds=50),
         emulator_host: str | None = None,
         chance: Callable[[], float] = random.random,
-        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         interceptors: Sequence[aio.ClientInterceptor] = (),
     ) -> None:
         self.deadline = deadline
-        self.new_id = new_id
         self.project = project
         self.name = f"projects/{project}/databases/{database}"
         self.retry = AsyncRetry(
@@ -283,7 +280,7 @@ class Documents:
             WriteRefusedError: the guard's condition, or another write's, does not hold.
             PermanentError: Firestore rejects such a document.
         """
-        stamp = self._database.new_id()
+        stamp = secrets.token_hex(8)
         writes = [replace(guard, fields={**guard.fields, STAMP: stamp}), *others]
         answer_was_lost = False
 

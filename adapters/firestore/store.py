@@ -16,6 +16,7 @@ reads therefore skip expired documents too.
 """
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -774,7 +775,7 @@ class FirestoreStore:
         self, database: FirestoreDatabase, *, clock: Clock | None = None, retention: timedelta = timedelta(days=90)
     ) -> None:
         self._database = database
-        self._process = database.new_id()
+        self._process = secrets.token_hex(8)
         self._documents = documents = _Documents(database, clock or SystemClock(), retention)
         self.conversations = FirestoreConversations(documents)
         self.outbox = FirestoreOutbox(documents)

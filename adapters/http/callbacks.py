@@ -48,7 +48,7 @@ class HttpCallback:
         except HttpError as exc:
             raise CallbackRefusedError(str(exc)) from exc
         if not answer.is_success:
-            raise CallbackRefusedError(f"status {answer.status}")
+            raise CallbackRefusedError(f"status {answer.status}", retry_after=answer.retry_after)
 
     async def close(self) -> None:
         await self._client.aclose()

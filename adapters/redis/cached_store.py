@@ -20,7 +20,7 @@ from contracts.values import ConversationId
 PUT_IF_NEWER = Script.read(Path(__file__).with_suffix(".lua"))
 KEYS = f"{PREFIX}cache:"
 INSTITUTION = f"{KEYS}institution"
-TTL = timedelta(minutes=10)
+TTL_MS = 600_000
 PATIENCE = timedelta(milliseconds=50)
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,10 +29,7 @@ M = TypeVar("M", bound=BaseModel)
 class _PatientCache:
     """The cache with a timeout: without an answer within `patience`, `on_away` is called and the store is read."""
 
-    def __init__(
-        self, redis: RedisDatabase, *, ttl: timedelta, patience: timedelta, on_away: Callable[[], object]
-    ) -> None:
-        self.ttl_ms = round(ttl / timedelta(milliseconds=1))
+    def __init__(self, redis: RedisDatabase, *, patience: timedelta, on_away: Callable[[], object]) -> None:
         self._redis = redis
         self._patience = patience.total_seconds()
         self._on_away = on_away
@@ -111,7 +108,7 @@ class _CachedConversations:
         await self._put(archive.head)
 
     async def _put(self, head: Conversation) -> None:
-        parts = (_key(head.id), head.version, head.model_dump_json(), self._cache.ttl_ms)
+        parts = (_key(head.id), head.version, head.model_dump_json(), TTL_MS)
         await self._cache.put_if_newer(*parts)
 
     async def _drop(self, conversation_id: ConversationId) -> None:
@@ -133,7 +130,7 @@ class _CachedInstitutions:
             await self._cache.ask("DEL", INSTITUTION)
             raise
         if is_fresh:
-            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._cache.ttl_ms)
+            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", TTL_MS)
         return is_fresh
 
     async def current(self) -> Institution | None:
@@ -143,7 +140,7 @@ class _CachedInstitutions:
         institution = await self._institutions.current()
         if institution is not None:
             # Never over an institution published since the store was read.
-            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._cache.ttl_ms, "NX")
+            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", TTL_MS, "NX")
         return institution
 
 
@@ -152,7 +149,7 @@ class CachedStore:
 
     The store's compare-and-set refuses a commit that began with a stale head, and drops that head from the cache. A
     newer head is never replaced by an older one, so that a delayed writer, or a reader of a conversation before its
-    erasure, leaves nothing of it here; nor does anything stay longer than `ttl`.
+    erasure, leaves nothing of it here; nor does anything stay longer than ten minutes.
     """
 
     def __init__(
@@ -160,11 +157,10 @@ class CachedStore:
         store: Store,
         cache: RedisDatabase,
         *,
-        ttl: timedelta = TTL,
         patience: timedelta = PATIENCE,
         on_away: Callable[[], object] = lambda: None,
     ) -> None:
-        patient = _PatientCache(cache, ttl=ttl, patience=patience, on_away=on_away)
+        patient = _PatientCache(cache, patience=patience, on_away=on_away)
         self.conversations = _CachedConversations(store.conversations, patient)
         self.institutions = _CachedInstitutions(store.institutions, patient)
         self.outbox, self.dead_letters, self.records = store.outbox, store.dead_letters, store.records

@@ -61,6 +61,8 @@ _LONGEST_GAP, _LONGEST_LEAD = 6, 9
 _DIGIT = re.compile(r"\d")
 _ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
 _JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
+_AGED = re.compile(rf"\b(?:{'|'.join(AGES)}) (?:[^\W\d_]{{1,3}} )?$")
+_AND_A_HALF = re.compile(r"(?:(?P<and> and a half)| [^\W\d_]+ (?:e mei[ao]|y medi[ao]))\b")
 _DECIMALS = re.compile(r"\d[.,]\d\d$")
 _IN_PHRASES = frozenset(f"duration-{name}" for name in ("second", "minute", "day", "year"))  # "tenha um dia ótimo"
 # Numbers of one language that are words of another.
@@ -542,7 +544,14 @@ class _Reading:
             text = self.sentence[first.start : last.end]
             yield Atom(Kind.HOURS, value, text, days=said_of, opens=first.minutes, closes=closes)
 
+    def _with_half(self, number: _Number) -> _Number:
+        half = _AND_A_HALF.match(self.rest, number.end) if number.value.isdigit() else None
+        if half is None:
+            return number
+        return number._replace(value=f"{number.value}.5", end=half.end("and") if half["and"] else number.end)
+
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
+        numbers = [self._with_half(number) for number in numbers]
         counted = self._all_units(numbers)
         aged = False
         months = [self._month_beside(number) for number in numbers]
@@ -578,7 +587,8 @@ class _Reading:
                 label |= frozenset(("duration-day",))
             if self.rest.endswith(("under-", "over-"), 0, number.start):
                 units = all_units = frozenset()
-            aged = not all_units and (before[1] in AGES if before else aged and bool(beside))
+            is_age = _AGED.search(self.rest, max(0, number.start - 24), number.start)
+            aged = bool(is_age) or (not all_units and before is None and aged and bool(beside))
             if aged:
                 units = all_units = frozenset(("duration-year",))
             followed = self._is_followed(number)

@@ -448,11 +448,12 @@ class Floor:
 def _equal(count: Atom) -> Iterator[Atom]:
     """The same measure in other units: three weeks are 21 days."""
     for greater, lesser, times in EQUAL:
-        for unit, other, value in (
+        for unit, other, exact in (
             (greater, lesser, float(count.value) * times),
             (lesser, greater, float(count.value) / times),
         ):
-            if unit in count.first_units and value.is_integer():
+            value = exact if times == int(times) else round(exact)
+            if unit in count.first_units and (2 * value) == int(2 * value):  # halves too: 90 minutes
                 units = frozenset((other,))
                 yield replace(count, value=f"{value:.12g}", text="", units=units, first_units=units)
 

@@ -25,6 +25,9 @@ _ITEM = re.compile(
 _MAY_BE_LISTED = re.compile(r"[\n)\u2460-\u2468\u20e3]|\A[ *_]{0,4}[0-9]")
 _LONGEST_ABBREVIATION = 3
 _LONGEST_MARKER = 5
+# "2\u00bd hours" are 2.5: the compatibility form would read 21 of something.
+_FRACTIONS = {"\u00bc": 25, "\u00bd": 5, "\u00be": 75}
+_HALVES = re.compile(r"(?<=\d) ?([\u00bc\u00bd\u00be])")
 _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
 LONGEST_SENTENCE = 1_000
 
@@ -77,6 +80,7 @@ def seen(text: str) -> str:
         numbers = iter(items)
         text = _ITEM.sub(lambda _: f"\n{next(numbers)}.", text)
     if not _USUAL.fullmatch(text):
+        text = _HALVES.sub(lambda part: f".{_FRACTIONS[part[1]]}", text)
         text = unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)
     return _BLANKS.sub(" ", text) if "  " in text else text
 

@@ -63,8 +63,8 @@ PAST = {
     "quinze para as ": -15,
 }
 AGES = frozenset(("age", "ages", "aged", "idade", "idades", "edad", "edades"))
-# Equal measures: so many of the second are one of the first.
-EQUAL = (
+# Equal measures: so many of the second are one of the first. Those of another system are said in round numbers.
+EQUAL: tuple[tuple[str, str, float], ...] = (
     ("duration-week", "duration-day", 7),
     ("duration-day", "duration-hour", 24),
     ("duration-hour", "duration-minute", 60),
@@ -73,16 +73,21 @@ EQUAL = (
     ("length-meter", "length-centimeter", 100),
     ("mass-kilogram", "mass-gram", 1000),
     ("volume-liter", "volume-milliliter", 1000),
+    ("length-mile", "length-kilometer", 1.609344),
+    ("length-meter", "length-foot", 3.28084),
+    ("mass-stone", "mass-kilogram", 6.350293),
+    ("mass-kilogram", "mass-pound", 2.204623),
 )
 _HALF_HOUR = {"pt": "e meia", "es": "y media", "it": "e mezz[oa]", "fr": "et demie"}
 _DURATIONS = ("second", "minute", "hour", "day", "week", "month", "year")
 _UNITS = (
     *(f"duration-{name}" for name in _DURATIONS),
     *(f"length-{name}" for name in ("millimeter", "centimeter", "meter", "kilometer", "mile", "foot")),
-    *(f"mass-{name}" for name in ("gram", "kilogram", "tonne", "pound")),
+    *(f"mass-{name}" for name in ("gram", "kilogram", "tonne", "pound", "stone")),
     *("volume-liter", "volume-milliliter", "area-square-meter", "power-watt", "digital-gigabyte"),
 )
-_WITHOUT = frozenset(("sem",))  # an abbreviation of weeks, and a word that follows numbers of all kinds
+# Abbreviations of weeks and of stones, which follow numbers of all kinds: "1st".
+_WITHOUT = frozenset(("sem", "st"))
 _PERCENT = "concentr-percent"
 _WIDTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 _SHORTEST_PREFIX = 4
@@ -166,11 +171,13 @@ class Words:
 
     @cached_property
     def months(self) -> Mapping[str, int]:
+        """Folded names of months; abbreviations of other languages are words here, as "16 out on the terrace"."""
         return {
             folded(name).strip("."): number
             for locale in self._locales
             for width in ("wide", "abbreviated")
             for number, name in locale.months["format"][width].items()
+            if width == "wide" or locale.language in (self._own.language, "en")
         }
 
     @cached_property

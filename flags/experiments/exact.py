@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
-from flags.experiments.statistics import Count, Interval, Test, Welch, quantile, two_sided
+from flags.experiments.statistics import LEVEL, Count, Interval, Test, Welch, quantile, two_sided
 
 
 class Exactness(Protocol):
@@ -18,12 +18,12 @@ class Exactness(Protocol):
 
     def welch_test(self, found: Welch) -> Test: ...
 
-    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval: ...
+    def mean_interval(self, found: Welch) -> Interval: ...
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
         """Return the exact test, or None if it is unavailable."""
 
-    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float]) -> Interval | None:
         """Return an interval of the difference of means for skewed values; None if it is unavailable."""
 
 
@@ -39,14 +39,14 @@ class Approximate:
     def welch_test(self, found: Welch) -> Test:
         return Test(found.t, two_sided(found.t), "Welch's test, normal distribution")
 
-    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval:
-        half = quantile(level) * found.error
+    def mean_interval(self, found: Welch) -> Interval:
+        half = quantile(LEVEL) * found.error
         return Interval(found.difference - half, found.difference + half)
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
         return None
 
-    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float]) -> Interval | None:
         return None
 
 
@@ -65,8 +65,8 @@ class Exact:
             return Test(0.0, 1.0, "Welch's t-test")
         return Test(found.t, float(2 * self.stats.t.sf(abs(found.t), found.freedom)), "Welch's t-test")
 
-    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval:
-        half = float(self.stats.t.ppf(0.5 + level / 2, found.freedom)) * found.error
+    def mean_interval(self, found: Welch) -> Interval:
+        half = float(self.stats.t.ppf(0.5 + LEVEL / 2, found.freedom)) * found.error
         return Interval(found.difference - half, found.difference + half)
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
@@ -75,7 +75,7 @@ class Exact:
         found = self.stats.fisher_exact(table)
         return Test(float(found.statistic), float(found.pvalue), "Fisher's exact test")
 
-    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float]) -> Interval | None:
         """Percentile bootstrap; the same draws every time.
 
         Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
@@ -83,7 +83,7 @@ class Exact:
         found = self.stats.bootstrap(
             (treatment, control),
             lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
-            confidence_level=level,
+            confidence_level=LEVEL,
             n_resamples=RESAMPLES,
             batch=100,
             method="percentile",

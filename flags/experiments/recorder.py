@@ -6,7 +6,7 @@ and counts once. A process that dies loses its last seconds.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,9 +14,10 @@ from functools import partial
 from typing import Any
 
 from contracts.alongside import repeating, running_beside
-from contracts.delivery import Record, TurnCommit
+from contracts.delivery import TurnCommit
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
+from contracts.shards import Shard
 from flags.experiments.observations import COLLECTION, Row, Sums, erase_person, pseudonym
 from flags.resolver import Assignment, assignments_of
 from observability.logs import logger
@@ -32,13 +33,10 @@ CLASSIFICATION_HELD, CORRECTION = "classification_held", "correction"
 CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
 
 FLUSH_EVERY = timedelta(seconds=5)
-KEPT_FOR = timedelta(days=400)
 # Rows of one shard, which is written whole: some 20 KB.
 ROWS = 200
 # Shards that wait for an unavailable store; beyond, observations are dropped and counted.
 BACKLOG = 50
-# A second attempt meets the record that the first one wrote when its response was lost.
-ATTEMPTS = 3
 
 _RECORDED = EXPERIMENT_EVENTS.labels(outcome="recorded")
 _DROPPED = EXPERIMENT_EVENTS.labels(outcome="dropped")
@@ -46,14 +44,11 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 
 @dataclass
-class _Shard:
+class _Shard(Shard):
     """The rows of one record; `earlier` has events before the exposure here, perhaps after one in another process."""
 
-    key: str
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     earlier: dict[tuple[str, str], Row] = field(default_factory=dict)
-    version: int = 0
-    is_written: bool = True
     stored: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -64,9 +59,18 @@ class _Shard:
     def is_full(self) -> bool:
         return len(self.rows) >= ROWS
 
-    def bodies(self) -> list[list[Any]]:
+    def body(self) -> dict[str, Any]:
         both = (*self.earlier.items(), *self.rows.items())
-        return [row.body(person, variant) for (person, variant), row in both]
+        return {"rows": [row.body(person, variant) for (person, variant), row in both]}
+
+    def note_saved(self, body: Mapping[str, Any]) -> None:
+        self.stored |= {(row[0], row[1]) for row in body["rows"]}
+
+    def note_stored(self, body: Mapping[str, Any] | None) -> None:
+        # Either our own write whose response was lost, or the erasure of a person, who leaves here too.
+        left = {(row[0], row[1]) for row in body["rows"]} if body else set()
+        self.drop(self.stored - left)
+        self.stored = left
 
     def drop(self, keys: Iterable[tuple[str, str]]) -> None:
         for key in keys:
@@ -125,11 +129,11 @@ class Recorder:
         """
         async with self._flushing:
             for shard in list(self._full):
-                await self._write(shard)
+                await shard.write(self._store, COLLECTION, self._clock)
                 if shard.is_written:
                     self._full.remove(shard)
             for shard in list(self._open.values()):
-                await self._write(shard)
+                await shard.write(self._store, COLLECTION, self._clock)
 
     async def erase(self, person: str) -> None:
         """Delete everything about the person, except what other processes observed in their last seconds.
@@ -165,31 +169,6 @@ class Recorder:
             shard.is_written = False
             _RECORDED.inc()
             yield assignment, shard, row
-
-    async def _write(self, shard: _Shard) -> None:
-        for _ in range(ATTEMPTS):
-            if shard.is_written:
-                return
-            at = self._clock.now()
-            rows = shard.bodies()
-            record = Record.of(COLLECTION, shard.key, {"rows": rows}, at=at, version=shard.version, kept_for=KEPT_FOR)
-            # Observations during the write belong to the next one.
-            shard.is_written = True
-            try:
-                saved = await self._store.put(record)
-                if saved is None:
-                    # Either our own write whose response was lost, or the erasure of a person, who leaves here too.
-                    stored = await self._store.get(COLLECTION, shard.key, at=at)
-                    left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
-                    shard.drop(shard.stored - left)
-                    shard.version, shard.stored = stored.version if stored else 0, left
-                else:
-                    shard.version = saved.version
-                    shard.stored |= {(row[0], row[1]) for row in rows}
-            except BaseException:
-                shard.is_written = False
-                raise
-            shard.is_written = shard.is_written and saved is not None
 
 
 def _add(row: Row, metric: str, value: float, now: int) -> None:

@@ -11,6 +11,8 @@ from statistics import NormalDist
 from typing import NamedTuple, Self
 
 NORMAL = NormalDist()
+# Of the intervals at one look.
+LEVEL = 0.95
 # With fewer expected persons in a cell the normal approximation of a proportion is unreliable.
 # Source: Cochran, Some methods for strengthening the common chi-squared tests, Biometrics 10 (1954).
 SMALL_CELL = 5
@@ -87,7 +89,7 @@ def two_proportions(control: Count, treatment: Count) -> Test:
     return Test(z, two_sided(z), "two-proportion z-test")
 
 
-def wilson(count: Count, level: float = 0.95) -> Interval:
+def wilson(count: Count, level: float = LEVEL) -> Interval:
     """Interval of a proportion.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
@@ -99,7 +101,7 @@ def wilson(count: Count, level: float = 0.95) -> Interval:
     return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
 
 
-def newcombe(control: Count, treatment: Count, level: float = 0.95) -> Interval:
+def newcombe(control: Count, treatment: Count, level: float = LEVEL) -> Interval:
     """Interval of the difference of two proportions, from the Wilson interval of each.
 
     Source: Newcombe, Interval estimation for the difference between independent proportions, Statistics in Medicine 17
@@ -183,7 +185,7 @@ def hedges_g(control: Sample, treatment: Sample) -> float:
     return (treatment.mean - control.mean) / math.sqrt(pooled) * (1 - 3 / (4 * freedom - 1))
 
 
-def lift(control: Sample, treatment: Sample, level: float = 0.95) -> Interval | None:
+def lift(control: Sample, treatment: Sample) -> Interval | None:
     """Interval of treatment mean / control mean - 1, by the delta method on the logarithm of the ratio.
 
     None where a mean is not above 0: there is no logarithm then.
@@ -195,7 +197,7 @@ def lift(control: Sample, treatment: Sample, level: float = 0.95) -> Interval | 
     if control.mean <= 0 or treatment.mean <= 0:
         return None
     relative = [one.variance / (one.people * one.mean**2) for one in (control, treatment)]
-    half = quantile(level) * math.sqrt(sum(relative))
+    half = quantile(LEVEL) * math.sqrt(sum(relative))
     ratio = treatment.mean / control.mean
     return Interval(ratio * math.exp(-half) - 1, ratio * math.exp(half) - 1)
 

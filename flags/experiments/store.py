@@ -10,6 +10,7 @@ from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
+from flags.cache import Invalidation
 from flags.definitions import Flag, Status
 from flags.experiments.analysis import analyse
 from flags.experiments.definitions import Experiment, Phase, assignment_of, silenced_by
@@ -17,7 +18,6 @@ from flags.experiments.exact import Approximate, Exactness
 from flags.experiments.observations import Observations, forget, observed
 from flags.experiments.recommendation import harms, in_words, recommend
 from flags.experiments.report import report
-from flags.invalidation import Invalidation
 from flags.store import FlagStore
 from flags.switches import Kills
 from observability.logs import logger

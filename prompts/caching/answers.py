@@ -34,7 +34,7 @@ from prompts.caching.questions import (
     may_stand,
     says_again,
 )
-from prompts.execution.single_flight import FlightResult, SingleFlight
+from prompts.execution.batching import FlightResult, SingleFlight
 
 if TYPE_CHECKING:
     from prompts.caching.nearest import Indexes, VectorIndex

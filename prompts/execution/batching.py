@@ -1,8 +1,8 @@
-"""Micro-batching: items of the same moment in one pass, for instance texts through an embedder."""
+"""Micro-batching, items of the same moment in one pass, and single flight, one run of a work for all who want it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,7 @@ from observability.metrics import BATCH_OVERFLOW, BATCH_SIZE, BATCH_WAIT, SHARED
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+T = TypeVar("T")
 
 SIZE = 10
 WINDOW = timedelta(milliseconds=100)
@@ -209,3 +210,73 @@ class GroupedEmbedder:
     async def close(self) -> None:
         await self._grouper.close()
         await self._embedder.close()
+
+
+@dataclass(frozen=True)
+class FlightResult(Generic[T]):
+    """The value of the work; `shared` when another caller began it."""
+
+    value: T
+    shared: bool
+
+
+@dataclass
+class _Running(Generic[T]):
+    task: "asyncio.Task[T]"
+    waiting: int = field(default=0)
+
+
+class SingleFlight(Generic[T]):
+    """Work by key; a caller joins the work of its key that is running instead of beginning it again.
+
+    A cancelled caller leaves; the work goes on for the others, whichever began it, and is cancelled with the last one.
+    An error is raised to every caller, and the first to try again begins the work again.
+
+    Raises:
+        GroupClosedError: from `run`, when it is closed before the work has ended.
+    Source: golang.org/x/sync/singleflight.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, _Running[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def is_under_way(self, key: Hashable) -> bool:
+        return key in self._running
+
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> FlightResult[T]:
+        running = self._running.get(key)
+        begun_here = running is None
+        if running is None:
+            running = self._running[key] = _Running(asyncio.ensure_future(work()))
+            running.task.add_done_callback(lambda _: self._forget(key, running))
+        running.waiting += 1
+        try:
+            return FlightResult(await asyncio.shield(running.task), shared=not begun_here)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if running.task.cancelled() and not (caller and caller.cancelling()):
+                raise GroupClosedError("the process is stopping") from None
+            raise
+        finally:
+            running.waiting -= 1
+            if not running.waiting and not running.task.done():
+                # No caller may join what is about to be cancelled.
+                self._forget(key, running)
+                running.task.cancel()
+
+    async def close(self) -> None:
+        """Cancel all running work; its callers get GroupClosedError."""
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, key: Hashable, running: _Running[T]) -> None:
+        if self._running.get(key) is running:
+            del self._running[key]
+        if running.task.done() and not running.task.cancelled():
+            # Retrieved even without a caller, or asyncio logs it.
+            running.task.exception()

@@ -15,14 +15,13 @@ from typing import Any
 import orjson
 
 from contracts.conversation import CallRecord, TokenCount
-from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
 from observability import attributes as names
 from observability.logs import logger
 from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED, MODEL_ERRORS
 from observability.tracing import Kind, Span, span
-from prompts.execution.batching import CAPACITY, BatchStatistics
-from prompts.execution.single_flight import SingleFlight
+from prompts.execution.batching import CAPACITY, BatchStatistics, SingleFlight
 from prompts.pricing.budget import Meter
 
 # The provider keeps a prefix for five minutes after its last use.
@@ -472,3 +471,43 @@ def compose(
     # Each attempt is reserved and billed by itself.
     metered = MeteredModel(guarded, meter, provider=provider)
     return RetryingModel(metered, fallback_model=fallback_model, breakers=breakers, chance=chance, sleep=sleep)
+
+
+class DeferredModel:
+    """The model that `make` returns, made in a thread; calls that come before it is ready wait.
+
+    Made where an event loop runs.
+    """
+
+    def __init__(self, make: Callable[[], LanguageModel]) -> None:
+        self._making = asyncio.ensure_future(asyncio.to_thread(make))
+
+    def complete(
+        self, request: ModelRequest, *, on_text: TextHeard | None = None
+    ) -> Coroutine[Any, Any, ModelResponse]:
+        if self._making.done():
+            return self._making.result().complete(request, on_text=on_text)
+        return self._complete_later(request, on_text)
+
+    async def _complete_later(self, request: ModelRequest, on_text: TextHeard | None) -> ModelResponse:
+        # A cancelled caller leaves; the model is made all the same.
+        model = await asyncio.shield(self._making)
+        return await model.complete(request, on_text=on_text)
+
+    async def ready(self) -> None:
+        """Return when calls no longer wait: before that they would spend a turn's time on imports."""
+        await asyncio.shield(self._making)
+
+    async def close(self) -> None:
+        model = await self._making
+        await model.close()
+
+
+class AbsentModel:
+    """Model that refuses every call."""
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        raise ConfigurationError("this command asks no model")
+
+    async def close(self) -> None:
+        return

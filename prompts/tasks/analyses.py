@@ -6,8 +6,7 @@ from typing import Any
 
 from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary, InterviewQuestion
 from contracts.calls import Deadline
-from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import ModelCalls, PromptTask, TaskResult
+from prompts.execution.executor import Executor, ModelCalls, PromptTask, TaskResult
 from prompts.tasks.registry import ANALYSES
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView
 from prompts.templating.registry import PromptVersions

@@ -14,8 +14,7 @@ from contracts.media import MediaFile
 from contracts.ports import ModelRequest, SystemBlock
 from contracts.values import Value
 from prompts.execution.quality import Scores
-from prompts.templating.source import PromptInput
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptInput, PromptTemplate
 
 Schema = dict[str, Any]
 

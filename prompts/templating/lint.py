@@ -9,11 +9,10 @@ from pydantic import ValidationError
 from contracts.errors import ConfigurationError
 from contracts.values import problems_of
 from contracts.yaml_file import YamlFile
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.source import PromptInput, Sample, TemplateSource
+from prompts.templating.source import PromptInput, PromptTemplate, Sample, TemplateSource
 from prompts.templating.steps import StepSource
-from prompts.templating.template import PromptTemplate
 
 REPEATED_WORDS = 8
 _BLOCK = re.compile(r"{%-?\s*block\s+([a-z_][a-z0-9_]*)")

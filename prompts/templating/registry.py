@@ -14,10 +14,9 @@ from observability.logs import logger
 from prompts.tasks.registry import TASKS
 from prompts.tasks.task import Task
 from prompts.templating.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
-from prompts.templating.source import INPUTS, OwnStep, PromptInput, TemplateSource
+from prompts.templating.source import INPUTS, OwnStep, PromptInput, PromptTemplate, TemplateSource
 from prompts.templating.steps import StepLibrary
 from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_environment
-from prompts.templating.template import PromptTemplate
 
 TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
 # Version without a choice; 1 for names that are not listed.
@@ -34,10 +33,8 @@ class PromptRegistry:
         *,
         files: Mapping[str, TemplateFile],
         steps: StepLibrary,
-        defaults: Mapping[str, int],
     ) -> None:
         self._templates = {(template.name, template.version): template for template in templates}
-        self._defaults = dict(defaults)
         self.files = dict(files)
         self.steps = steps
 
@@ -47,7 +44,6 @@ class PromptRegistry:
         *folders: Path,
         own: Path | None = None,
         steps: StepLibrary | None = None,
-        defaults: Mapping[str, int] = DEFAULT_VERSIONS,
         tasks: Iterable[Task[Any, Any]] = TASKS,
     ) -> "PromptRegistry":
         """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folders, by default the product's.
@@ -87,7 +83,7 @@ class PromptRegistry:
                 problems.append(str(exc))
         if problems:
             raise ConfigurationError("\n".join(dict.fromkeys(problems)))
-        return cls(templates, files=files, steps=steps, defaults=defaults)
+        return cls(templates, files=files, steps=steps)
 
     def wording(self) -> tuple[str, ...]:
         """Return what the templates and their steps say to the model, without samples: no reply repeats it."""
@@ -98,7 +94,7 @@ class PromptRegistry:
 
     def default_version(self, name: str) -> int:
         """Return the version that is used without a choice."""
-        return self._defaults.get(name, 1)
+        return DEFAULT_VERSIONS.get(name, 1)
 
     def has(self, name: str, version: int) -> bool:
         return self._find(name, version) is not None

@@ -1,4 +1,4 @@
-"""Phrases of reports, in the institution's language."""
+"""Phrases of reports in the institution's language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -19,13 +19,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel, request_body
-from adapters.models.deferred import DeferredModel
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits, Effort, StructuredOutput
 from observability.tracing import span
+from prompts.execution.policies import DeferredModel
 from prompts.tasks.registry import TASKS
 from tests.builders import ROOT, pyloto
 from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema_of

@@ -53,7 +53,11 @@ class Receiver:
     async def take(self, request: Request) -> Response:
         self.got.append((dict(request.headers), await request.body()))
         status = self.answers.pop(0) if self.answers else 204
-        return RedirectResponse("/elsewhere", status) if 300 <= status <= 399 else Response(status_code=status)
+        return (
+            RedirectResponse("/elsewhere", status)
+            if 300 <= status <= 399
+            else Response(status_code=status, headers={"retry-after": "90"} if status == 429 else None)
+        )
 
     async def elsewhere(self, _: Request) -> Response:
         self.redirected += 1
@@ -142,8 +146,9 @@ def test_a_secret_that_only_looks_like_one_stops_the_start(secret: str) -> None:
 async def test_anything_but_2xx_is_a_refusal_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
     receiver.answers = [status]
     async with calling(f"{receiver.url}/told") as callback:
-        with pytest.raises(CallbackRefusedError, match=str(status)):
+        with pytest.raises(CallbackRefusedError, match=str(status)) as refused:
             await callback.send(CONTENT, delivery_id="d", at=START)
+        assert refused.value.retry_after == (timedelta(seconds=90) if status == 429 else None)
         await callback.send(CONTENT, delivery_id="d", at=START)
     assert receiver.redirected == 0
     assert len(receiver.got) == 2

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from adapters.http.listener import listen
 from cli.evaluation import app
 from cli.from_conversations import Anonymiser

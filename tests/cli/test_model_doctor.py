@@ -14,7 +14,7 @@ from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.findings import Finding, Health
 from contracts.settings import Settings
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from tests.models import sandboxed_model
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from cli.suites import SUITES, Suite
 from contracts.conversation import Owner, Speaker
 from contracts.settings import Settings

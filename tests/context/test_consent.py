@@ -2,10 +2,10 @@
 
 import pytest
 
-from context.consent import OptOutWords
 from tests.context.guardrails.making import institution
+from worker.routing import ConsentWords
 
-PYLOTO, HARBOUR = OptOutWords(institution("pyloto")), OptOutWords(institution("harbour_dental"))
+PYLOTO, HARBOUR = ConsentWords(institution("pyloto")), ConsentWords(institution("harbour_dental"))
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,60 @@ def test_the_wish_for_the_assistant() -> None:
     assert PYLOTO.asks_for_assistant("Quero falar com o assistente, por favor")
     assert not PYLOTO.asks_for_assistant("não quero falar com o assistente")
     assert HARBOUR.asks_for_assistant("Talk to the bot!")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quero voltar para o robô",
+        "Quero voltar pro robô!",
+        "quero voltar a falar com o robô",
+        "posso falar com o assistente de novo?",
+        "oi, prefiro falar com o bot, por favor",
+        "voltar para o assistente virtual",
+        "quero o robô de volta",
+        "me volta pro bot",
+        "volta o robô",
+        "falar com a IA",
+        "I want to go back to the bot",
+        "I'd like to talk to the assistant again",
+        "Can I talk to the bot, please?",
+        "I would rather chat with the AI assistant",
+        "let me speak to the robot",
+        "back to the bot",
+        "bring back the bot",
+        "quiero volver al asistente",
+        "puedo hablar con el robot otra vez",
+    ],
+)
+def test_the_wish_for_the_assistant_in_own_words(text: str) -> None:
+    assert PYLOTO.asks_for_assistant(text)
+    assert HARBOUR.asks_for_assistant(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "não quero falar com o robô",
+        "I don't want to talk to the bot",
+        "quero falar com uma assistente",
+        "quero falar com a assistente",
+        "falar com assistente",
+        "I want to talk to an assistant",
+        "o robô",
+        "the bot",
+        "o assistente não entendeu",
+        "o robô quebrou de novo",
+        "quero voltar amanhã",
+        "posso voltar para a clínica?",
+        "vocês vendem robô?",
+        "quero comprar o robô",
+        "quero o robô",
+        "can you fix the robot",
+        "é o robô que responde?",
+        "chega de robô",
+        "quero " * 60 + "o bot não",
+    ],
+)
+def test_other_words_about_the_assistant_or_a_person(text: str) -> None:
+    assert not PYLOTO.asks_for_assistant(text)

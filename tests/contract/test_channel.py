@@ -23,8 +23,7 @@ from adapters.channels.slack.inbound import SlackInbound
 from adapters.channels.slack.outbound import SlackChannel
 from adapters.channels.telegram.inbound import TelegramInbound
 from adapters.channels.telegram.outbound import TelegramChannel
-from adapters.channels.web import Web, WebChannel
-from adapters.channels.web.inbound import read_message
+from adapters.channels.web import Web, WebChannel, read_message
 from adapters.channels.whatsapp.inbound import WhatsAppInbound
 from adapters.channels.whatsapp.outbound import WhatsAppChannel
 from adapters.http.listener import listen

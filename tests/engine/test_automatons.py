@@ -131,6 +131,32 @@ def test_answers_within_seconds_round_after_round_end_in_one_hand_off(
     assert played.handed_over == 1
 
 
+QUEUE = "Obrigado pela mensagem. Você é o número {n} da fila de atendimento da Loja X."
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [QUEUE.format(n=word) for word in ("um", "dois", "três", "quatro", "cinco", "seis", "sete") * 3],
+        [QUEUE.format(n=f"{n} às {n:02}:{n * 7 % 60:02}") for n in range(21)],
+        [f"{'😀😃😄'[n % 3] * (1 + n % 2)} {AWAY.replace('!', '!' * (n % 3))}" for n in range(21)],
+        [(AWAY, QUEUE, "Opção inválida: digite 1, 2 ou 3 para continuar.")[n % 3] for n in range(21)],
+    ],
+    ids=["words", "times", "signs", "three in turn"],
+)
+@pytest.mark.parametrize("pause", [9, 240])
+async def test_an_announcement_that_changes_a_little_ends_at_any_pace(texts: list[str], pause: float) -> None:
+    played = await play(["Oi", *texts], every(pause, 22))
+    assert (played.handed_over, played.head.state) == (1, State.ESCALATING)
+    assert played.replies <= 13
+
+
+async def test_a_person_in_a_hurry_who_asks_again_is_answered() -> None:
+    texts = ["oi", "tem entrega hoje?", "alo", "tem hoje??", "responde", "oi", "tem alguém?", "ok", "ok", "sim", "kkk"]
+    played = await play(texts, every(2.5, len(texts)))
+    assert (played.handed_over, played.replies) == (0, len(texts))
+
+
 async def test_an_echo_of_every_reply_ends_in_one_hand_off() -> None:
     """Whatever our replies say, the other side gives the last one back."""
     replies = [response(f"Como posso ajudar com {' '.join(WORDS[n : n + 4])}?") for n in range(16)]

@@ -18,7 +18,7 @@ from flags.provider import ProsaProvider
 from flags.runtime import open_flags
 from flags.store import FlagStore
 from prompts.caching.answers import AnswerCache
-from prompts.execution.prompt_task import Strategy
+from prompts.execution.executor import Strategy
 from prompts.prompter import TURN_TEMPLATES
 from prompts.templating.registry import versions_for
 from tests.builders import (

@@ -19,7 +19,6 @@ from flags.experiments.observations import Person, observed
 from flags.experiments.recorder import Recorder
 from flags.experiments.store import ExperimentStore
 from flags.runtime import open_flags
-from reports.accuracy import BACK_WITHIN
 from tests.builders import (
     EngineBed,
     SteppingClock,
@@ -37,7 +36,7 @@ from worker.drain import drain
 from worker.people.notices import NO_NOTICES
 from worker.people.operators import operators_without_engine
 from worker.scheduling.keyed_queue import EmbeddedQueue
-from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
+from worker.variants import BACK_WITHIN, FlagVariantAssigner, SettingsVariantAssigner
 
 KEY = "ask-sooner"
 SIGNED = {"author": "ana", "reason": "because"}

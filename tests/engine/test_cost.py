@@ -26,9 +26,8 @@ from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LE
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.tasks import state
 from reports.budget import BudgetSync
-from reports.cost import By, Span, cost_report
+from reports.cost import By, Span, cost_report, read_day, recount, turns_between
 from reports.ledger import Ledger, kept
-from reports.recount import read_day, recount, turns_between
 from tests.builders import (
     BACKENDS,
     START,

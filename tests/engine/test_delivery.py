@@ -1,6 +1,7 @@
 """Nothing lost, nothing doubled, nothing reordered: every crash point, and random histories against the rules."""
 
 import asyncio
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -585,6 +586,18 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
         await often.wait()
     assert not sweeping.done()
     sweeping.cancel()
+
+
+async def test_a_sweep_that_ends_as_it_begins_leaves_no_coroutine_unawaited(bed: EngineBed) -> None:
+    queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain), at_once=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep))
+        await asyncio.sleep(0)
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+    await queue.close(grace_seconds=0)
+    assert [str(one.message) for one in caught] == []
 
 
 async def test_the_sweep_looks_for_messages_less_often_while_none_waits(

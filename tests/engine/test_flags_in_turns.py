@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import TurnRecord

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from adapters.waiting import wait_for_receipt
 from cli.runtime import open_runtime
 from contracts.access import Key, Role
-from contracts.exchanges import COLLECTION, TURN_BYTES, Asked, Exchange, TurnExchanges, key_of, system_digest
 from contracts.ports import ModelRequest, SystemBlock
 from contracts.settings import Settings
+from contracts.turn import EXCHANGES, TURN_BYTES, Asked, Exchange, TurnExchanges, key_of, system_digest
 from contracts.values import MessageId, TurnId
 from tests.builders import (
     BACKENDS,
@@ -53,7 +53,7 @@ async def said(bed: EngineBed, text: str) -> TurnId:
 
 
 async def kept(bed: EngineBed, turn: TurnId) -> TurnExchanges | None:
-    record = await bed.store.records.get(COLLECTION, key_of(turn), at=bed.clock.now())
+    record = await bed.store.records.get(EXCHANGES, key_of(turn), at=bed.clock.now())
     return TurnExchanges.model_validate(record.body) if record else None
 
 
@@ -77,7 +77,7 @@ async def test_every_request_of_a_turn_is_kept_with_its_answer_and_erased_with_t
     erased = await privacy.erase(C1, bed.engine.operators)
     assert (erased.prompts, erased.conversation) == (1, 1)
     assert await kept(bed, turn) is None
-    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(EXCHANGES, at=bed.clock.now()) == []
 
 
 async def test_prompts_are_kept_for_their_time_and_only_where_they_are_wanted(beds: Any) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web import web_conversation_id, web_message
 from adapters.waiting import wait_for_receipt
 from cli.runtime import open_runtime
 from cli.settings import read_settings

@@ -11,7 +11,7 @@ from contracts.ports import Rate
 from tests.builders import START, RecordingChannel, conversation_id, engine_bed, inbound, open_backend
 from worker.drain import drain
 from worker.outbox import PACED, flush
-from worker.scheduling.pace import Pace
+from worker.scheduling.limiter import Pace
 
 C1, C2 = conversation_id("c-1"), conversation_id("c-2")
 

@@ -16,7 +16,7 @@ from contracts.media import InboundMedia
 from contracts.messages import InboundKind, InboundMessage
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
-from reports.recount import read_day
+from reports.cost import read_day
 from tests.builders import (
     BACKENDS,
     ROOT,

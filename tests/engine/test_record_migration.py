@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import analysis, exchanges
+from contracts import analysis, turn
 from contracts.delivery import Record
 from contracts.ports import Store
 from tests.builders import BACKENDS, START, open_backend
@@ -108,7 +108,7 @@ def test_no_collection_is_forgotten() -> None:
                 named |= {
                     value
                     for target, value in zip(targets, values, strict=False)
-                    if target.id in ("COLLECTION", "FLAGS", "OLDER") and isinstance(value, str)
+                    if target.id in ("COLLECTION", "EXCHANGES", "FLAGS", "OLDER") and isinstance(value, str)
                 }
     # Analyses and kept prompts stay where they are, and expire there.
-    assert named == {*COLLECTIONS, analysis.COLLECTION, exchanges.COLLECTION}
+    assert named == {*COLLECTIONS, analysis.COLLECTION, turn.EXCHANGES}

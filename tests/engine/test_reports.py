@@ -17,7 +17,7 @@ from reports.baseline import Baseline, collect, compare
 from reports.cost import Span
 from reports.digest import Band, Period
 from reports.performance import figures, performance_report
-from reports.render.text import digest_text
+from reports.render.page import digest_text
 from reports.render.words import Wording, phrases
 from reports.reporting import Reporting
 from tests.builders import BACKENDS, SteppingClock, inbound, memory_inbox, memory_store, open_backend, pyloto

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.channels.web.inbound import web_conversation_id
+from adapters.channels.web import web_conversation_id
 from adapters.channels.whatsapp.inbound import parse
 from contracts.conversation import Conversation, State
 from contracts.delivery import DeadLetter, TurnCommit
@@ -210,6 +210,40 @@ async def test_what_was_taken_apart_stays_so_and_keeps_the_consent(line: Line) -
     again = await threads.join(young.conversation_id, old.conversation_id, by="agent")
     assert again.threads == (old.conversation_id, young.conversation_id)
     assert await line.thread_of(await line.hears("Oi", "", ANA_ID)) == old.conversation_id
+
+
+async def test_a_message_during_the_parting_does_not_leave_it_half_done(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, store = line.bed.engine.turn.threads, line.bed.store.conversations
+    old, young = await line.hears("Oi", ANA), await line.hears("Oi", "", ANA_ID)
+    await line.hears("Somos um", ANA, ANA_ID)
+    commit, written = store.commit, 0
+
+    async def overtaken(change: TurnCommit) -> Conversation:
+        """Commit, each time after another process has written to the same conversation."""
+        nonlocal written
+        written += 1
+        if written <= 3 and (other := await store.load(change.conversation.id)):
+            await commit(TurnCommit(conversation=other))
+        return await commit(change)
+
+    monkeypatch.setattr(type(store), "commit", lambda _, change: overtaken(change))
+    alone = await threads.part(young.conversation_id)
+    monkeypatch.undo()
+    assert (alone.joined_to, (await line.head(old)).threads) == (None, (old.conversation_id,))
+    assert await line.thread_of(await line.hears("Sou eu", "", ANA_ID)) == young.conversation_id
+
+
+async def test_a_parting_that_ended_before_the_inbox_knew_is_finished_by_the_next(line: Line) -> None:
+    threads, inbox = line.bed.engine.turn.threads, line.bed.inbox
+    old, young = await line.hears("Oi", ANA), await line.hears("Oi", "", ANA_ID)
+    await line.hears("Somos um", ANA, ANA_ID)
+    await threads.part(young.conversation_id)
+    await inbox.join(young.conversation_id, old.conversation_id)
+    with pytest.raises(IllegalTransitionError, match="not joined"):
+        await threads.part(young.conversation_id)
+    assert await line.thread_of(await line.hears("Sou eu", "", ANA_ID)) == young.conversation_id
 
 
 async def test_two_workers_that_meet_the_same_person_join_one_way(line: Line) -> None:

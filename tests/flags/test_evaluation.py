@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from openfeature.evaluation_context import EvaluationContext
 
 from flags.definitions import Flag, Status
-from flags.evaluation import Reason
-from flags.hashing import SCALE, Draw
+from flags.evaluation import SCALE, Draw, Reason
 from observability.logs import configure_logs
 from observability.metrics import FLAG_EVALUATIONS
 from tests.builders import START

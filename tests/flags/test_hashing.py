@@ -2,7 +2,7 @@
 
 import csv
 
-from flags.hashing import SCALE, draw, threshold
+from flags.evaluation import SCALE, draw, threshold
 from tests.builders import ROOT
 
 VECTORS = ROOT / "tests" / "flags" / "golden" / "buckets.csv"

@@ -15,8 +15,8 @@ from adapters.sqlite.store import SqliteRecords
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError, StoreUnavailableError
 from contracts.ports import Store
+from flags.cache import CHANNEL
 from flags.definitions import Flag, Status
-from flags.invalidation import CHANNEL
 from flags.store import FlagStore, changed
 from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend, sqlite_database
 from tests.flags.making import flag, variants

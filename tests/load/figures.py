@@ -27,7 +27,7 @@ import httpx
 import orjson
 from redis import Redis
 
-from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.event_loop import run_serving
 from cli.load import percentiles

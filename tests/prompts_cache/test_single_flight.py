@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import GroupClosedError
-from prompts.execution.single_flight import FlightResult, SingleFlight
+from prompts.execution.batching import FlightResult, SingleFlight
 from tests.prompts_cache.test_grouper import SteppedLoop, WorkError
 
 

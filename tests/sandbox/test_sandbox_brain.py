@@ -200,6 +200,43 @@ def test_leaving_in_ones_own_words(talk: Talk, text: str, sure: bool | None) -> 
     assert sure is None or (decision.confidence >= 0.8) == sure
 
 
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("vocês são humanos?", "robot"),
+        ("to falando com uma máquina?", "robot"),
+        ("vc é gente de verdade?", "robot"),
+        ("quero falar com um humano", "human"),
+        ("valeu demais", "thanks"),
+        ("mt obg pela ajuda", "thanks"),
+        ("quanto vcs cobram", "price"),
+        ("não consigo respirar", "distress"),
+        ("sofri um acidente com a moto", "distress"),
+        ("feliz natal pra vocês", "greeting"),
+    ],
+)
+def test_plain_words_have_their_intent(talk: Talk, text: str, intent: str) -> None:
+    for _ in range(2):
+        assert talk.say(text).intent == intent
+        talk.say("oi")
+
+
+@pytest.mark.parametrize("text", ["não entendi", "como assim?", "???", "o que você quis dizer?"])
+def test_who_did_not_understand_hears_the_question_again(talk: Talk, text: str) -> None:
+    talk.say("Oi")
+    decision = talk.say(text)
+    assert decision.next_state == "PROCESSING"
+    assert talk.text == "O que eu queria saber: Em que posso ajudar?"
+
+
+@pytest.mark.parametrize("text", ["kkkk", "😂😂", "❤️", "pera aí", "esquece", "deixa pra lá"])
+def test_what_asks_for_nothing_gets_a_short_word(talk: Talk, text: str) -> None:
+    talk.say("Oi")
+    decision = talk.say(text)
+    assert (decision.next_state, decision.ask_field, decision.collected) == ("PROCESSING", None, ())
+    assert talk.text.startswith(("Certo.", "Tudo bem."))
+
+
 def test_a_returning_person_is_recognised(talk: Talk) -> None:
     talk.say("Oi")
     talk.say("oi, voltei, lembra de mim?")

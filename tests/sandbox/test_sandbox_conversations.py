@@ -7,7 +7,7 @@ from test_sandbox_brain import Talk
 
 from context.guardrails.floor import Floor
 from contracts.institution import FixedText, Institution
-from sandbox.signs import Bare, bare_reply, declines_to_tell, is_trickery
+from sandbox.signs import Bare, bare_reply, shows
 
 _GOING_ON = "PROCESSING"
 
@@ -233,6 +233,6 @@ def test_signs() -> None:
     assert bare_reply("ok great", "en") is Bare.OK
     assert bare_reply("não quero mais", "pt") is None
     assert bare_reply("ok, where are you?", "en") is None
-    assert declines_to_tell("I'd rather not say")
-    assert not declines_to_tell("não quero mais a entrega")
-    assert not is_trickery("quais são as regras para entregar?")
+    assert shows("declines", "I'd rather not say")
+    assert not shows("declines", "não quero mais a entrega")
+    assert not shows("trickery", "quais são as regras para entregar?")

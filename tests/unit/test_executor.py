@@ -15,8 +15,8 @@ from contracts.messages import ChannelName
 from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
+from prompts.execution.executor import PromptCacheWatch, PromptTask, Strategies, Strategy
 from prompts.execution.policies import ATTEMPTS, BreakerLimits, Breakers
-from prompts.execution.prompt_task import PromptCacheWatch, PromptTask, Strategies, Strategy
 from prompts.request import TurnView
 from prompts.tasks import state
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted

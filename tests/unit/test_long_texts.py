@@ -18,6 +18,7 @@ from prompts.request import (
     UTTERANCE_CHARACTERS,
     TurnView,
     conversation_json,
+    with_questions,
 )
 from tests.builders import inbound, pyloto
 
@@ -76,13 +77,32 @@ def test_a_letter_with_endless_marks_is_cut_and_the_bound_holds(text: str) -> No
     )
 
 
-@pytest.mark.parametrize("length", [4_001, 4_200, 20_000])
+@pytest.mark.parametrize("length", [8_001, 8_200, 20_000])
 def test_the_model_reads_a_question_at_the_end_of_a_long_message(length: int) -> None:
     text = ("Segue o histórico. " * 1_200)[:length] + " que horas abre?"
     for found in (content(messages=(inbound(text),))["messages"][0], content(text)["history"][0]):
         assert found["text"].startswith("Segue o histórico.")
         assert found["text"].endswith(" que horas abre?")
         assert MARK in found["text"]
+
+
+@pytest.mark.parametrize("before", [4_100, 9_500])
+@pytest.mark.parametrize(
+    "asked", ["que horas abre?", "👩\u200d👧 e vocês abrem no sábado?", "a\u0301 que horas fecha?"]
+)
+def test_the_model_reads_a_question_in_the_middle_of_a_long_message(before: int, asked: str) -> None:
+    filler = "Segue o histórico da conversa. " * 700
+    found = content(messages=(inbound(f"{filler[:before]}. {asked} {filler[:9_500]}"),))["messages"][0]["text"]
+    assert asked in found
+    assert len(found) <= MESSAGE_CHARACTERS
+
+
+@given(PARTS, st.integers(1, 900), st.integers(SHORTEST, 4_000))
+def test_questions_are_kept_within_the_bound(parts: list[str], times: int, limit: int) -> None:
+    for text in ("".join(parts) * times, f"{''.join(parts) * times}? Isso? " * 9):
+        kept = with_questions(text, limit)
+        assert len(kept) <= limit
+        assert kept == text or MARK.strip() in kept
 
 
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=30))

@@ -35,7 +35,6 @@ BOUNDED = {
     "contracts.settings.HEADER": "fullmatch of a setting",
     "prompts.templating.source._VERSIONED": "fullmatch of a file's name",
     "sandbox.brain._LAST_SENTENCE": "texts of the sandbox",
-    "sandbox.citing._GREETING": "match at the beginning of a text of the sandbox",
     "sandbox.citing._SENTENCE": "texts of the sandbox",
 }
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from prompts.templating.lint import trials
 from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry
-from prompts.templating.source import TranscriptInput, TurnInput
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptTemplate, TranscriptInput, TurnInput
 from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 
 

@@ -12,7 +12,7 @@ from contracts.guardrails import Finding, PartKind, ReplyPart, Rule
 from contracts.institution import RECOGNISED_LANGUAGES
 from contracts.language import FunctionWords, base_language, likely_language
 from contracts.ports import Effort, ModelRequest
-from prompts.execution.prompt_task import PromptTask, Strategies, Strategy, takes_effort
+from prompts.execution.executor import PromptTask, Strategies, Strategy, takes_effort
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
 from tests.builders import pyloto
 

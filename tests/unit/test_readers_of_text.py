@@ -14,7 +14,6 @@ from adapters.channels.slack.outbound import escaped
 from adapters.channels.telegram.outbound import to_html
 from adapters.models.anthropic import FENCED
 from cli.output import visible
-from context.consent import OptOutWords
 from contracts.channels import Post
 from contracts.conversation import Conversation, Speaker
 from contracts.guardrails import KnownFacts
@@ -26,7 +25,7 @@ from contracts.ports import Markup
 from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.request import conversation_json
 from tests.builders import inbound
 from tests.context.guardrails.making import HOSTILE, NOBODY, floor, institution
@@ -35,6 +34,7 @@ from worker.automatons import note_round
 from worker.replies.composer import to_markup
 from worker.replies.judging import sentence_ends
 from worker.revisions import as_revised
+from worker.routing import ConsentWords
 
 MARKS = Markup(bold="*", italic="_", strike="~", code="`", block="```")
 
@@ -61,7 +61,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "person": lambda text: floor("pyloto").check_text("oi", KnownFacts(person_texts=(text,), person_name=text)),
     "wording": floor("pyloto").check_wording,
     "own": floor("pyloto").is_own,
-    "consent": OptOutWords(institution("pyloto")).is_opt_out,
+    "consent": ConsentWords(institution("pyloto")).is_opt_out,
     "normalised": normalised,
     "content": lambda text: vocabulary(("oi",)).content(text, language="en"),
     "question": question,

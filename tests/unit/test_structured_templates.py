@@ -10,9 +10,9 @@ import orjson
 import pytest
 import yaml
 
-from prompts.pricing.tokens import estimated_tokens
+from prompts.pricing.prices import estimated_tokens
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.template import PromptTemplate
+from prompts.templating.source import PromptTemplate
 from tests.models import schema_of
 
 REGISTRY = PromptRegistry.read()

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from webhook_bed import assert_problem
 
 from adapters.clock import SystemClock
@@ -15,8 +16,10 @@ from cli.settings import read_settings
 from contracts.access import Role
 from contracts.delivery import DeadLetter
 from flags.definitions import Flag
+from flags.experiments.store import ExperimentStore
 from flags.store import FlagStore
 from tests.builders import START, conversation_id, inbound
+from tests.flags.test_experiments import SIGNED, draft
 from tests.playing import play
 
 KEYS = "read=read,operate:Ana Souza=operate,administer=administer"
@@ -178,7 +181,8 @@ async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) 
     assert len(operations) == 20
     for path, operation in operations:
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-        assert schema["$ref"].removeprefix("#/components/schemas/") in described["components"]["schemas"], path
+        refs = schema.get("anyOf", [schema])
+        assert {one["$ref"].rpartition("/")[2] for one in refs} <= described["components"]["schemas"].keys(), path
         takes_body = path.endswith(("/reply", "/notes", "/attributes")) or "FlagEdit" in str(operation)
         assert ("requestBody" in operation) == takes_body, path
     for path, methods in described["paths"].items():
@@ -189,6 +193,35 @@ async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) 
     page = (await http.get("/docs")).text
     assert '<details id="Reply">' in page
     assert "maxLength 20000" in page
+
+
+async def test_answers_of_plain_values_are_as_their_schemas_say(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    http.headers["authorization"] = "Bearer administer"
+    laboratory = ExperimentStore(runtime.backend.store.records, runtime.backend.events, SystemClock())
+    await laboratory.plan(draft())
+    await laboratory.start("prompt-v2", **SIGNED)
+    await runtime.engine.turn.ledger.flush()
+    described = (await http.get("/openapi.json")).json()
+    asked = await http.post("/analyses", json={"conversation": C1, "kind": "handoff_summary"})
+    assert_described(asked.json(), described, "post", "/analyses", "202")
+    assert_described((await http.get(asked.json()["status_url"])).json(), described, "get", "/analyses/{analysis_id}")
+    experiment = await http.get("/api/v1/experiments/prompt-v2")
+    assert_described(experiment.json(), described, "get", "/api/v1/experiments/{key}")
+    for place in ("/api/v1", "/console"):
+        assert_described((await http.get(f"{place}/status")).json(), described, "get", f"{place}/status")
+        for name in ("daily", "weekly", "cost", "performance"):
+            report = (await http.get(f"{place}/reports/{name}", params={"to": f"{datetime.now(UTC):%Y-%m-%d}"})).json()
+            assert_described(report, described, "get", f"{place}/reports/{{name}}")
+
+
+def assert_described(answer: Any, described: dict[str, Any], method: str, path: str, status: str = "200") -> None:
+    """Hold an answer against its schema, in which an object has the named members alone."""
+    schema = described["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+    closed = {"components": described["components"], **schema}
+    for one in closed["components"]["schemas"].values():
+        if "properties" in one:
+            one["additionalProperties"] = False
+    Draft202012Validator(closed, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(answer)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
-from adapters.channels.web.inbound import MAX_TEXT
+from adapters.channels.web import MAX_TEXT
 from adapters.http.access import RateLimit
 from adapters.http.inbound import Problem
 from tests.builders import conversation_id

@@ -1,6 +1,5 @@
 """`/analyses`: requests for analyses of a conversation, and their results. Closed as the console is."""
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
@@ -11,6 +10,8 @@ from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStat
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
+from webhook.console.operations import json_answer
+from webhook.schemas import answers
 from webhook.settings import WebhookDependencies
 
 MAX_BODY = 4 * 1024
@@ -38,6 +39,7 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
         summary="Ask for one: {conversation, kind}",
         openapi_extra=REQUEST_SCHEMA,
         dependencies=[may_ask],
+        responses=answers("AnalysisResult") | answers("AnalysisResult", status=202),
     )
     async def ask(request: Request) -> Response:
         conversation_id, kind = _read_request(await read_body(request))
@@ -46,7 +48,9 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
         return _answer(analysis, 200 if analysis.status is AnalysisStatus.DONE else 202)
 
-    @router.get("/{analysis_id}", summary="What became of it, with the result; ?wait=seconds polls long")
+    @router.get(
+        "/{analysis_id}", summary="State and result; ?wait=seconds polls long", responses=answers("AnalysisResult")
+    )
     async def status(analysis_id: str, request: Request) -> Response:
         wait = wait_seconds(request.query_params.get("wait", "0"))
         known = ANALYSIS_ID.fullmatch(analysis_id) is not None
@@ -76,6 +80,4 @@ def _read_request(body: bytes) -> tuple[ConversationId, AnalysisKind]:
 
 
 def _answer(analysis: Analysis, status: int) -> Response:
-    content = analysis_view(analysis) | {"status_url": f"/analyses/{analysis.id}"}
-    headers = {"Cache-Control": "no-store"}
-    return Response(orjson.dumps(content), status, headers=headers, media_type="application/json")
+    return json_answer(analysis_view(analysis) | {"status_url": f"/analyses/{analysis.id}"}, status)

@@ -25,14 +25,12 @@ from contracts.errors import (
     ReplyRefusedError,
     TransientError,
 )
-from contracts.exchanges import COLLECTION as EXCHANGES
-from contracts.exchanges import Exchange, TurnExchanges, key_of, system_digest
 from contracts.institution import Institution
 from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
 from contracts.notices import handoff_brief
 from contracts.ports import SystemBlock
-from contracts.turn import TurnReason
+from contracts.turn import EXCHANGES, Exchange, TurnExchanges, TurnReason, key_of, system_digest
 from contracts.values import ConversationId, MessageId, TurnId
 from webhook.console.rendering import NOT_STORED, First, Last, OrNone, fragment, html, wants_page
 from webhook.settings import WebhookDependencies

@@ -25,6 +25,7 @@ from webhook.console.rendering import (
     html,
     wants_page,
 )
+from webhook.schemas import REPORTS, answers
 from webhook.settings import WebhookDependencies
 
 MAX_DAYS = 400
@@ -35,11 +36,11 @@ YEAR_SECONDS = 365 * 24 * 3600
 def operation_routes(deps: WebhookDependencies) -> APIRouter:
     router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], tags=["console"])
 
-    @router.get("/status", summary="The first five numbers")
+    @router.get("/status", summary="The first five numbers", responses=answers("StatusReport"))
     async def status(request: Request) -> Response:
         return await _report("status", None, None, request, deps)
 
-    @router.get("/reports/{name}", summary="daily, weekly, cost or performance; ?from=DAY&to=DAY")
+    @router.get("/reports/{name}", summary="daily, weekly, cost, performance; ?from=&to=", responses=answers(*REPORTS))
     async def report(name: str, request: Request, first: First = None, last: Last = None) -> Response:
         return await _report(name, first, last, request, deps)
 
@@ -87,14 +88,17 @@ async def _report(
 ) -> Response:
     """Answer with a page to a client that accepts HTML, as a browser does; else with JSON."""
     if not wants_page(request):
-        values = await report_values(name, first, last, deps)
-        return Response(orjson.dumps(values), media_type="application/json", headers=NOT_STORED)
+        return json_answer(await report_values(name, first, last, deps))
     _check_days(first, last)
     language = Reader.of(request, deps.zone).language
     page = await deps.reports.page(name, language=language, first=first, last=last)
     if page is None:
         raise _unknown()
     return html("report.html", request, deps, here=name, page=page, first=first, last=last)
+
+
+def json_answer(values: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(values), status, media_type="application/json", headers=NOT_STORED)
 
 
 async def report_values(

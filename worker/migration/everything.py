@@ -15,7 +15,7 @@ from contracts.listing import ConversationQuery
 from contracts.paging import all_conversations, all_records
 from contracts.ports import Records
 from contracts.values import ConversationId
-from flags import invalidation
+from flags import cache
 from flags.experiments import observations, store
 from flags.store import FLAGS, OLDER
 from reports import budget, posting
@@ -78,7 +78,7 @@ COLLECTIONS = (
     store.COLLECTION,
     OLDER,
     FLAGS,
-    invalidation.COLLECTION,
+    cache.COLLECTION,
 )
 
 

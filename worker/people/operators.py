@@ -22,9 +22,9 @@ from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId, length
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
-from reports.accuracy import overruled
 from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
+from worker.variants import overruled
 
 CONFLICT_RETRIES = 5
 
@@ -369,23 +369,33 @@ def _operation(before: Conversation, change: Change, reason: str, at: datetime) 
         # A reminder does not change what is expected of the person.
         changes |= {"waiting_for": before.waiting_for, "classified": before.classified}
     conversation = transitions.conversation.says(*change.said).model_copy(update=changes)
-    record = TurnRecord(
-        id=TurnId(f"{conversation.id}/v{conversation.version}"),
-        conversation_id=conversation.id,
-        episode=conversation.episode,
-        message_ids=(),
+    by_agent = reason in (TurnReason.BY_OPERATOR, TurnReason.REOPENED)
+    record = record_of_move(
+        conversation,
+        reason,
+        at,
         path=transitions.path,
-        state=conversation.state,
         trigger=transitions.records[-1].trigger if transitions.records else None,
-        reason=reason,
-        business_line=conversation.business_line,
-        intent=conversation.intent,
-        corrects=overruled(before, conversation.state)
-        if reason in (TurnReason.BY_OPERATOR, TurnReason.REOPENED)
-        else None,
-        at=at,
+        corrects=overruled(before, conversation.state) if by_agent else None,
     )
     rows = (change.row,) if change.row is not None else ()
     return TurnCommit(
         conversation=conversation, transitions=transitions.records, utterances=change.said, turn=record, outbox=rows
+    )
+
+
+def record_of_move(head: Conversation, reason: str, at: datetime, **more: Any) -> TurnRecord:
+    """Return the record, without messages, of a move outside a turn; `more` are fields that only some moves have."""
+    values: dict[str, Any] = {"path": (head.state,), **more}
+    return TurnRecord(
+        id=TurnId(f"{head.id}/v{head.version}"),
+        conversation_id=head.id,
+        episode=head.episode,
+        message_ids=(),
+        state=head.state,
+        reason=reason,
+        business_line=head.business_line,
+        intent=head.intent,
+        at=at,
+        **values,
     )

@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from contracts.conversation import Conversation
 from contracts.delivery import Erasure, Record, TurnCommit
 from contracts.errors import ConversationConflictError
-from contracts.exchanges import COLLECTION as EXCHANGES
-from contracts.exchanges import exchanges_of
 from contracts.messages import address_digests, digest
 from contracts.paging import all_conversations, all_records, thread_of
+from contracts.turn import EXCHANGES, exchanges_of
 from contracts.values import ConversationId
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies

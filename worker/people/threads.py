@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.conversation import RECENT_ARRIVALS, RECENT_EPISODES, Conversation, Join, Owner, State, TurnRecord
+from contracts.conversation import RECENT_ARRIVALS, RECENT_EPISODES, Conversation, Join, Owner, State
 from contracts.delivery import TurnCommit
 from contracts.errors import ConversationConflictError, ConversationJoinedError, IllegalTransitionError
 from contracts.messages import Address, DeliveryState, InboundMessage
 from contracts.paging import thread_of
 from contracts.ports import Clock, Inbox, Store
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, TurnId
+from contracts.values import ConversationId
 from fsm.machine import migrate
 from fsm.table import STATES
 from observability.logs import logger
 from observability.metrics import THREADS_JOINED
-from worker.people.operators import OPTED_OUT, TAKEN
+from worker.people.operators import OPTED_OUT, TAKEN, record_of_move
 
 log = logger(__name__)
 
@@ -103,7 +103,7 @@ class Threads:
                 # Where the joined one's state goes on, its history does: the last move leads to the present state.
                 transitions=tuple(moves) if whole.state is not head.state else (),
                 utterances=tuple(said),
-                turn=_record(whole, TurnReason.JOINED, at) if whole.turns else None,
+                turn=record_of_move(whole, TurnReason.JOINED, at) if whole.turns else None,
                 outbox=tuple(again),
             )
             if not may_speak:
@@ -142,22 +142,28 @@ class Threads:
         Raises:
             IllegalTransitionError: it is not joined.
         """
-        sealed = await self._load(joined)
-        thread = migrate(await thread_of(joined, self.store.conversations))
-        if sealed.joined_to is None:
+        for _ in range(CONFLICT_RETRIES):
+            alone = await self._load(joined)
+            if is_joined := alone.joined_to is not None:
+                thread = migrate(await thread_of(joined, self.store.conversations))
+                joins = tuple(one for one in thread.joins if one.id not in alone.threads)
+                left = {"joins": joins, "apart": (*thread.apart, joined)}
+                consent = {"opted_out": thread.opted_out, "consent_at": thread.consent_at}
+                stay = {"turns": len(await self.store.conversations.turns(joined)), "times_out_at": _end_of_stay(alone)}
+                again = {"joined_to": None, "apart": (*alone.apart, thread.id)}
+                try:
+                    # The thread first: what ends in between is done again.
+                    await self._commit(thread.model_copy(update=left), TurnReason.PARTED)
+                    alone = await self._commit(alone.model_copy(update=again | consent | stay), TurnReason.PARTED)
+                except ConversationConflictError:
+                    continue
+            # Also of one that is apart: a process may have ended before the inbox knew.
+            for name in alone.threads:
+                await self.inbox.join(name, None if name == joined else joined)
+            if is_joined:
+                return alone
             raise IllegalTransitionError(f"{joined} is not joined to another conversation")
-        turns = await self.store.conversations.turns(joined)
-        consent = {"opted_out": thread.opted_out, "consent_at": thread.consent_at}
-        again = {"joined_to": None, "turns": len(turns), "apart": (*sealed.apart, thread.id)}
-        stay = {"times_out_at": _end_of_stay(sealed)}
-        alone = await self._commit(sealed.model_copy(update=again | consent | stay), TurnReason.PARTED)
-        gone = {joined, *(join.id for join in sealed.joins)}
-        left = {"joins": tuple(one for one in thread.joins if one.id not in gone), "apart": (*thread.apart, joined)}
-        await self._commit(thread.model_copy(update=left), TurnReason.PARTED)
-        await self.inbox.join(joined, None)
-        for name in sealed.joins:
-            await self.inbox.join(name.id, joined)
-        return alone
+        raise ConversationConflictError(joined)
 
     async def _seal(self, loser: ConversationId, survivor: ConversationId) -> Conversation:
         """Close the conversation to turns; a worker that thinks about it cannot write it any more.
@@ -190,7 +196,7 @@ class Threads:
         return migrate(stored) if stored else Conversation(id=conversation_id)
 
     async def _commit(self, head: Conversation, reason: TurnReason) -> Conversation:
-        record = _record(head, reason, self.clock.now())
+        record = record_of_move(head, reason, self.clock.now())
         return await self.store.conversations.commit(TurnCommit(conversation=head, turn=record))
 
 
@@ -266,18 +272,3 @@ def _end_of_stay(head: Conversation) -> datetime | None:
     """Return the time at which its state ends by the table; a sealed conversation has no such time."""
     limit = LIMITS.get(head.state)
     return head.times_out_at or (head.updated_at + limit if head.updated_at and limit else None)
-
-
-def _record(head: Conversation, reason: TurnReason, at: datetime) -> TurnRecord:
-    return TurnRecord(
-        id=TurnId(f"{head.id}/v{head.version}"),
-        conversation_id=head.id,
-        episode=head.episode,
-        message_ids=(),
-        path=(head.state,),
-        state=head.state,
-        reason=reason,
-        business_line=head.business_line,
-        intent=head.intent,
-        at=at,
-    )

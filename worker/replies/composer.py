@@ -19,7 +19,7 @@ from contracts.decisions import MessageTypeChoice
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, Option, OutboundMessage, numbered
 from contracts.ports import ChannelLimits, Markup
-from contracts.values import BLACK_FLAG, EMOJI_TAGS, JOINERS, length, start_of_sign
+from contracts.values import BLACK_FLAG, EMOJI_TAGS, JOINERS, PICTOGRAPHS, length, start_of_sign
 
 MAX_PARTS = 4
 # Spaces of any width, no-break ones included, and tabs: Unicode's category Zs.
@@ -89,19 +89,21 @@ def _tidy(text: str) -> str:
     What joins characters into one sign stays: emoji, and letters of scripts that need it.
     """
     lines = _SPACE.sub(" ", re.sub(r"\r\n?|[\u2028\u2029\x85\v\f]", "\n", text)).split("\n")
-    shown = "\n".join((line if line.isprintable() else _shown(line)).rstrip() for line in lines)
-    return re.sub(r"\n{3,}", "\n\n", shown).strip()
-
-
-def _shown(line: str) -> str:
-    return "".join(one for index, one in enumerate(line) if one.isprintable() or _joins(line, index))
+    for number, line in enumerate(lines):
+        if not line.isprintable():
+            line = "".join(one for index, one in enumerate(line) if one.isprintable() or _joins(line, index))
+        lines[number] = line.rstrip()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def _joins(text: str, index: int) -> bool:
-    """Whether an invisible character is part of the sign before it. Source: Unicode TR 51, emoji sequences.
+    """Whether a character without a print of its own is part of a sign. Source: Unicode TR 51, emoji sequences.
 
-    Between letters of our own script it joins nothing, and would only hide a word.
+    Between letters of our own script it joins nothing, and would only hide a word. An emoji that is newer than
+    Python's Unicode has no category there.
     """
+    if text[index] in PICTOGRAPHS:
+        return True
     before, after = text[index - 1 : index], text[index + 1 : index + 2]
     if text[index] in JOINERS:
         return all(one and not one.isascii() and "LATIN" not in unicodedata.name(one, "") for one in (before, after))

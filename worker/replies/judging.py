@@ -17,7 +17,7 @@ from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
 from prompts.caching.content import names_a_moment
-from prompts.execution.prompt_task import ModelCalls
+from prompts.execution.executor import ModelCalls
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks import judge
@@ -33,8 +33,7 @@ Key = tuple[str, ...]
 class ClearedSentences:
     """Sentences in which the judge found nothing, by institution, prompt and model; the oldest are forgotten."""
 
-    def __init__(self, size: int = KEPT) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._keys: OrderedDict[Key, None] = OrderedDict()
 
     def __contains__(self, key: Key) -> bool:
@@ -45,7 +44,7 @@ class ClearedSentences:
 
     def add(self, key: Key) -> None:
         self._keys[key] = None
-        if len(self._keys) > self._size:
+        if len(self._keys) > KEPT:
             self._keys.popitem(last=False)
 
 

@@ -101,7 +101,8 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
     newest, is_alone = written[-1], len(written) == 1
     text = _CLOSING_SIGNS.sub("", folded(newest.text).strip())
     words = len(text.split())
-    if is_alone and _is_complete(text, words):
+    # The other pictures of an album come behind the one with the words.
+    if is_alone and newest.media is None and _is_complete(text, words):
         return 0
     arrivals = conversation.recent_arrivals if conversation else ()
     gaps = [(later.received_at - one.received_at).total_seconds() for one, later in pairwise(written)]

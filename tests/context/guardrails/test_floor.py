@@ -300,6 +300,26 @@ class TestParts:
         assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h45.", asked)
         assert reckoner.check_text("A visita dura 90 minutos, então iria das 7h20 às 8h50.", NOBODY)
 
+    def test_measures_of_another_system_are_said_in_round_numbers(self) -> None:
+        reckoner = answering("Da estação são 2 milhas; a caixa leva até 120 kg.")
+        assert reckoner.check_text("São 3 km.", NOBODY) == ()
+        assert reckoner.check_text("São 4 km.", NOBODY)
+        asked = KnownFacts(person_texts=("I am 18 stone",))
+        assert reckoner.check_text("18 stone is about 114 kg.", asked) == ()
+        assert reckoner.check_text("18 stone is about 119 kg.", asked)
+        assert reckoner.check_text("Open on the 1st of May.", NOBODY) != (), "and no stone"
+
+    @pytest.mark.parametrize("text", ["Dura 2½ horas.", "Dura duas horas e meia.", "It takes two and a half hours."])
+    def test_a_half_has_many_spellings(self, text: str) -> None:
+        assert answering("A visita dura 2,5 horas.").check_text(text, NOBODY) == ()
+        assert answering("A visita dura 2 horas e meia.").check_text(text, NOBODY) == ()
+        assert answering("A visita dura 2 horas.").check_text(text, NOBODY)
+
+    def test_an_age_is_no_measure_of_its_sentence(self) -> None:
+        club = answering("O passeio tem 5 km, a partir da idade de 10 anos.")
+        assert club.check_text("It is 5 km long, from age 10.", NOBODY) == ()
+        assert club.check_text("It is 5 km long, from age 5.", NOBODY)
+
     def test_what_follows_in_a_list_is_counted(self) -> None:
         assert rules("pyloto", "São quatro frentes: entregas, serviços, tecnologia e CRM.") == set()
         assert rules("pyloto", "São cinco frentes: entregas, serviços e tecnologia.") == {Rule.UNSUPPORTED_NUMBER}

@@ -1,4 +1,4 @@
-"""What stored conversations give: tests for `prosa eval`, and questions that the documents do not answer."""
+"""Use of stored conversations: tests for `prosa eval`, and questions that the documents do not answer."""
 
 import re
 import shutil

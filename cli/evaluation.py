@@ -203,7 +203,7 @@ def _summary_of_runs(results: Sequence[Result], min_passed: float) -> dict[str, 
     return {"passed": len(conversations) - failed, "failed": failed, "conversations": conversations}
 
 
-# The cost of one conversation depends on which of those played beside it was first to fill the prompt cache.
+# The cost of one conversation depends on which of those played with it was first to fill the prompt cache.
 COMPARED = ("has_passed", "states", "replies")
 
 

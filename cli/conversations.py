@@ -188,7 +188,7 @@ async def export(conversation: SomeId = None, person: Person = None) -> None:
         contents = [await privacy.export(thread, engine.operators) for thread in threads]
     found = [content for content in contents if content is not None]
     if not found:
-        raise fail(f"nothing is kept about {conversation or 'that person'}")
+        raise fail(f"nothing is kept about {conversation or 'that person'}; --person takes a number or a user id")
     print_json(found[0] if person is None else {"conversations": found})
 
 
@@ -217,7 +217,9 @@ async def erase(
                     threads = [thread]
                     break
     if erasure.is_empty:
-        raise fail(f"there is nothing of {conversation or 'that person'} to erase")
+        raise fail(
+            f"there is nothing of {conversation or 'that person'} to erase; --person takes a number or id of a person"
+        )
     if as_json:
         which = {"conversation": threads[0]} if person is None else {"conversations": threads}
         print_json(which | {"erased": erasure.model_dump()})

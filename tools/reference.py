@@ -118,7 +118,8 @@ def events_page() -> str:
     return (
         f"{NOTE}# Events\n\nPosted as JSON to `PROSA_NOTIFY_URL`, those that `PROSA_NOTIFY_EVENTS` names, signed as "
         "[Standard Webhooks](../analyses.md) are with `PROSA_NOTIFY_SECRET`. The same `id` is the same event, sent "
-        "once more. Each has `id`, `event`, `at`, `conversation`, `channel`, `owner`, `agent`, `url` and `number`.\n\n"
+        "once more. Each has `id`, `event`, `at`, `conversation`, `channel`, `owner`, `agent`, `url` and `number`; "
+        "`owner` and `agent` are those at the time of sending.\n\n"
         "| event | when | fields besides |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 

@@ -147,7 +147,7 @@ class IntentIndex:
         for position in touched:
             number, stems = self._triggers[position]
             if not telling and not stems <= present:
-                # Words that stand in any question say what it is about only together.
+                # Words of any question say what it is about only together.
                 continue
             shared = sum(self._weigh(each) for each in stems & present)
             needed = sum(self._weigh(each) for each in stems)

@@ -62,7 +62,11 @@ class Collector:
                 answer = await ask(client, "GET", self._url, max_bytes=MAX_PAGE_BYTES, params=params)
                 if not answer.is_success:
                     raise HttpError(f"status {answer.status}", was_sent=True)
-                if not (found := orjson.loads(answer.content)["messages"]):
+                try:
+                    found = orjson.loads(answer.content)["messages"]
+                except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+                    raise HttpError("its answer is not a sandbox's", was_sent=True) from exc
+                if not found:
                     return
                 self._after = found[-1]["number"]
                 self.replies += [self.reply_of(each) for each in found]

@@ -95,6 +95,14 @@ WEB = "http://HOST:PORT/PATH or https://HOST/PATH, in one line"
 WebAddress = Annotated[str, _form(is_web_address, f"{WEB} and without user and password")]
 SecretWebAddress = Annotated[SecretStr, _form(lambda text: is_address(text, "http", "https"), WEB)]
 SMTP = "smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT, special signs percent-encoded"
+REDIS = (
+    "redis://USER:PASSWORD@HOST:PORT/DB, rediss:// with TLS, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB or "
+    "unix://PATH, special signs of the password percent-encoded"
+)
+RedisServer = Annotated[
+    SecretStr,
+    _form(lambda at: at.startswith(("redis+sentinel://", "unix://")) or is_address(at, "redis", "rediss"), REDIS),
+]
 MailServer = Annotated[SecretStr, _form(lambda text: is_address(text, "smtp", "smtps"), SMTP)]
 HostAndPort = Annotated[str, _form(lambda at: "/" not in at and is_address(f"http://{at}", "http"), "HOST:PORT alone")]
 HeaderSecret = Annotated[SecretStr, _form(lambda key: key.isascii() and key.isprintable(), "it in one line of ASCII")]
@@ -175,8 +183,8 @@ class Settings(BaseSettings):
     notify_again_minutes: int = Field(10, ge=0, validation_alias="PROSA_NOTIFY_AGAIN_MINUTES")
     public_url: WebAddress | None = Field(None, validation_alias="PROSA_PUBLIC_URL")
 
-    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
-    redis_cache_url: SecretStr | None = Field(None, validation_alias="REDIS_CACHE_URL")
+    redis_url: RedisServer | None = Field(None, validation_alias="REDIS_URL")
+    redis_cache_url: RedisServer | None = Field(None, validation_alias="REDIS_CACHE_URL")
 
     google_cloud_project: str | None = Field(None, validation_alias="GOOGLE_CLOUD_PROJECT")
     firestore_emulator_host: HostAndPort | None = Field(None, validation_alias="FIRESTORE_EMULATOR_HOST")

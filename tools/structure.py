@@ -183,7 +183,7 @@ def figures() -> tuple[list[Figure], Way]:
     sizes = function_lines()
     count, found = words_to_leave()
     return [
-        Figure("lines of product code", lines(), 55_765),
+        Figure("lines of product code", lines(), 55_790),
         Figure("own frames at the first model call", len(way.frames), LIMITS["frames"]),
         Figure("modules that one chat message enters", len(way.modules), LIMITS["modules"]),
         Figure("functions that one chat message enters", len(way.functions)),

@@ -146,7 +146,13 @@ async def ask(
 
 
 # The same few addresses are called again and again, and parsing one takes a tenth of a call.
-_parsed = lru_cache(maxsize=256)(httpx.URL)
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    parsed = httpx.URL(url)
+    if (parsed.port or 0) > 65_535:
+        # The socket would raise an OverflowError, in a group of a task group.
+        raise httpx.InvalidURL("the port is out of range")
+    return parsed
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:

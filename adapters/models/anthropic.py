@@ -6,6 +6,7 @@ https://platform.claude.com/docs/en/api/errors
 """
 
 import asyncio
+import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -242,7 +243,12 @@ class MessagesModel:
             raise ModelUnavailableError(type(exc).__name__) from exc
         except anthropic.AnthropicError as exc:
             raise ModelRequestRejectedError("the platform does not count tokens") from exc
-        return counted.input_tokens
+        except json.JSONDecodeError:
+            counted = None
+        # The SDK hands on what a proxy or another server answered.
+        if not isinstance(tokens := getattr(counted, "input_tokens", None), int):
+            raise ModelUnavailableError("the provider's answer is not a count of tokens")
+        return tokens
 
     async def close(self) -> None:
         await self._client.close()

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from adapters.http.client import HttpError
 from adapters.http.listener import listen
-from cli.load import require_prosa
+from cli.load import Collector, require_prosa
 from cli.serving import server_of
 from contracts.errors import WorkerError
 from tests.real_services import free_port
@@ -23,6 +24,21 @@ async def test_nothing_listens_there() -> None:
 async def test_a_name_that_nobody_knows() -> None:
     with pytest.raises(WorkerError, match="no Prosa answers"):
         await require_prosa("http://prosa.invalid:8000", "secret")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "127.0.0.1:8000", "http://[::1", "http://"])
+async def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(WorkerError, match="--target"):
+        await require_prosa(url, "secret")
+
+
+@pytest.mark.parametrize(
+    "answer", [PlainTextResponse("<html>"), JSONResponse([]), JSONResponse({"error": "no"}), PlainTextResponse("", 204)]
+)
+async def test_what_answers_in_place_of_the_sandbox_is_named(answer: Response) -> None:
+    async with server_of(answer).running(listen("127.0.0.1", 0)) as url:
+        with pytest.raises(HttpError, match="not a sandbox's"):
+            await Collector(url).skip_to_now()
 
 
 async def test_a_port_that_is_taken_by_something_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from adapters.http.listener import listen
 from cli.model_doctor import examine_model
@@ -72,10 +72,16 @@ async def test_the_providers_count_is_taken_where_it_can_be_asked() -> None:
     assert (asked.tokens, asked.by) == ((2, 1), TokensBy.PROVIDER)
 
 
-async def test_what_cannot_be_asked_is_estimated_and_says_so() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(JSONResponse({}, 404), JSONResponse({"error": {"message": "no"}}), JSONResponse({"input_tokens": "many"})),
+        *(PlainTextResponse("<html>"), PlainTextResponse("<html>", media_type="application/json")),
+    ],
+)
+async def test_what_cannot_be_asked_is_estimated_and_says_so(answer: Response) -> None:
     text = "Quanto custa uma entrega?"
-    refused = JSONResponse({}, 404)
-    async with server_of(refused).running(listen("127.0.0.1", 0)) as url:
+    async with server_of(answer).running(listen("127.0.0.1", 0)) as url:
         for settings in (read_settings({}, env_file=None), settings_of(url)):
             counts = await _in_thread(lambda settings=settings: count_tokens(settings, [text]))
             assert (counts.tokens, counts.by) == ((estimated_tokens(text),), TokensBy.ESTIMATE)

@@ -188,6 +188,17 @@ def test_a_password_may_be_in_an_address_that_is_never_shown_and_in_no_other() -
     assert SECRET not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_CACHE_URL"])
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:6379", "kafka://h", "redis://", "redis://[::1", "redis://h:99999/0", f"redis://:{SECRET}#x@h/0"],
+)
+def test_what_is_no_address_of_a_redis_is_named_and_not_shown(name: str, address: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: say redis://") as error:
+        settings_of(**{name: address})
+    assert SECRET not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "address", ["mail.example", "https://mail.example", "smtp://", f"smtps://ana:{SECRET}@mail.example:99999"]
 )

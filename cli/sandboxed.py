@@ -21,8 +21,12 @@ def imitating_everything(settings: Settings) -> Settings:
     return settings.model_copy(update=imitating | {"quiet_window_s": "0"})
 
 
+# An address for doubles that nobody calls: the port of discard, where nothing answers.
+NOWHERE = "http://127.0.0.1:9"
+
+
 def needs_sandbox(settings: Settings) -> bool:
-    return settings.uses_sandbox_model or (not settings.is_production and bool(_imitated(settings, url="")))
+    return settings.uses_sandbox_model or (not settings.is_production and bool(_imitated(settings, NOWHERE)))
 
 
 def with_sandbox(settings: Settings, url: str) -> Settings:
@@ -55,7 +59,7 @@ async def sandboxed(settings: Settings, *, serving: bool = True) -> AsyncIterato
         yield settings, None
         return
     if not serving:
-        yield with_sandbox(settings, "http://127.0.0.1:0"), None
+        yield with_sandbox(settings, NOWHERE), None
         return
     # Only a process that imitates something loads the doubles and a server.
     from adapters.http.listener import listen

@@ -146,7 +146,7 @@ class Brain:
         if looks_like_spam(prompted) or self._index.is_spam(prompted.text):
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
         if (rescue := self._index.rescue(prompted.text)) is not None:
-            return Understanding(rescue, prompted.business_line, 0.95, {})
+            return Understanding(rescue, rescue.line or prompted.business_line, 0.95, {})
         asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
         if asked and last and last.text == asked:
             sure = 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
